@@ -1,0 +1,46 @@
+# The way in. `make help` lists what there is.
+.DEFAULT_GOAL := help
+PRESET ?= release
+JOBS ?= $(shell nproc)
+
+.PHONY: help deps build run stop test bench lint clean context
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+deps: ## install every Debian package that building, running and testing need
+	@tools/install_packages.sh build run test
+
+build: ## build the programs into build/bin
+	@tools/install_packages.sh build
+	@test -f build/$(PRESET)/build.ninja || cmake --preset $(PRESET) > /dev/null
+	@cmake --build build/$(PRESET) -j $(JOBS)
+	@ln -sfn release/bin build/bin
+
+run: ## start the daemon and run a real container through the Docker API
+	@tools/install_packages.sh build run
+	@$(MAKE) --no-print-directory build
+	@tools/first_run.sh
+
+stop: ## end the daemon that `make run` started
+	@test ! -f build/run/daemon.pid || { kill $$(cat build/run/daemon.pid) 2>/dev/null; rm -f build/run/daemon.pid; }
+
+test: ## build and pass every test
+	@tools/install_packages.sh build run test
+	@$(MAKE) --no-print-directory build
+	@ctest --preset $(PRESET) --output-on-failure --timeout 300 $(CTEST_FLAGS)
+
+bench: ## measure against nginx, dockerd, podman and the bare OCI runtime
+	@tools/install_packages.sh build run test
+	@$(MAKE) --no-print-directory build
+	@build/bin/sockerless-bench --json build/bench.json
+
+lint: ## clang-format, clang-tidy, the layer check
+	@tools/install_packages.sh build test
+	@tools/lint.sh
+
+context: ## make a docker context named `sockerless` for the default socket
+	docker context create sockerless --description "Sockerless" --docker host=unix:///var/run/sockerless.sock
+
+clean: ## remove everything that was built
+	rm -rf build

@@ -1,0 +1,32 @@
+// `make bench`: one program, one table, one JSON file. See bench/README.md.
+
+#include <cstdio>
+
+#include <CLI/CLI.hpp>
+
+#include "base/error.hpp"
+#include "bench/measures.hpp"
+
+int main(int argc, char** argv) {
+  using namespace sockerless::bench;
+  CLI::App app("Measures Sockerless beside its peers");
+  std::string json_file;
+  std::vector<std::string> only;
+  app.add_option("--json", json_file, "file for the figures");
+  app.add_option("--only", only, "groups to measure")->delimiter(',');
+  CLI11_PARSE(app, argc, argv);
+  Report report;
+  try {
+    Bench bench{.program = std::filesystem::canonical("/proc/self/exe").parent_path() / "sockerless", .rootfs = busybox_rootfs(), .report = report};
+    for (const auto& [name, measure] : measures()) {
+      if (!only.empty() && std::ranges::find(only, name) == only.end()) continue;
+      std::fprintf(stderr, "measuring %s\n", name.c_str());
+      measure(bench);
+    }
+    if (!json_file.empty()) report.write_json(json_file);
+  } catch (const sockerless::Error& error) {
+    std::fprintf(stderr, "bench: %s\n", error.what());
+    return 2;
+  }
+  return report.print() ? 0 : 1;
+}

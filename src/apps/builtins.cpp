@@ -1,0 +1,49 @@
+#include "apps/builtins.hpp"
+
+#include <fmt/ranges.h>
+
+#include "backends/local/local_backend.hpp"
+#include "backends/memory/memory_backend.hpp"
+#include "base/error.hpp"
+
+namespace sockerless {
+
+void BackendRegistry::add(std::string name, BackendFactory factory) { factories_.emplace(std::move(name), std::move(factory)); }
+
+const BackendFactory& BackendRegistry::get(const std::string& name) const {
+  const auto it = factories_.find(name);
+  if (it == factories_.end()) throw Error::invalid_argument("unknown backend \"{}\": there are {}", name, fmt::join(names(), ", "));
+  return it->second;
+}
+
+std::vector<std::string> BackendRegistry::names() const {
+  std::vector<std::string> names;
+  names.reserve(factories_.size());
+  for (const auto& [name, factory] : factories_) names.push_back(name);
+  return names;
+}
+
+namespace {
+
+std::unique_ptr<Backend> open_local(const BackendContext& context) {
+  return make_local_backend({.executor = context.program.executor(),
+                             .blocking_pool = context.program.blocking_pool(),
+                             .state_directory = context.settings.get("state"),
+                             .runtime = context.settings.get("runtime"),
+                             .monitor_path = {}});
+}
+
+std::unique_ptr<Backend> open_memory(const BackendContext& context) {
+  return make_memory_backend({.executor = context.program.executor(), .blocking_pool = context.program.blocking_pool()});
+}
+
+}  // namespace
+
+BackendRegistry builtin_backends() {
+  BackendRegistry registry;
+  registry.add("local", open_local);
+  registry.add("memory", open_memory);
+  return registry;
+}
+
+}  // namespace sockerless

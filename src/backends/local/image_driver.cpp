@@ -1,0 +1,201 @@
+#include "backends/local/image_driver.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <boost/json/object.hpp>
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+
+#include "api/json.hpp"
+#include "api/types_json.hpp"
+#include "oci/archive.hpp"
+#include "oci/dockerfile_changes.hpp"
+#include "oci/saved_archive.hpp"
+#include "oci/spool.hpp"
+
+namespace sockerless::local {
+
+namespace {
+
+namespace json = boost::json;
+
+/// 1000-based with four significant digits, as Docker's progress bars have it: "32.77kB".
+std::string human_size(double bytes) {
+  constexpr std::array kUnits{"B", "kB", "MB", "GB", "TB", "PB"};
+  std::size_t unit = 0;
+  for (; bytes >= 1000 && unit + 1 < kUnits.size(); ++unit) bytes /= 1000;
+  return fmt::format("{:.4g}{}", bytes, kUnits[unit]);
+}
+
+/// A progress line with its bar, whole.
+std::string layer_line(std::string_view status, const oci::Digest& diff_id, std::uint64_t bytes) {
+  const std::string size = human_size(static_cast<double>(bytes));
+  return json::serialize(json::object{{"status", status},
+                                      {"progressDetail", json::object{{"current", bytes}, {"total", bytes}}},
+                                      {"progress", fmt::format("[{:=>50}>] {:>8}/{}", "", size, size)},
+                                      {"id", diff_id.short_hex()}});
+}
+
+api::ImageConfig run_config(const oci::ImageDocument& document) {
+  return api::parse_json<api::ImageConfig>(json::serialize(document.config));
+}
+
+/// A damaged tar is named as dockerd names it.
+template <typename F>
+auto processing_tar(F action) {
+  try {
+    return action();
+  } catch (const Error& error) {
+    if (error.message().starts_with("invalid diffID")) throw;
+    throw Error(error.code(), "Error processing tar file: " + error.message(), error.detail());
+  }
+}
+
+/// An archive whose layers stay until it is read.
+class PinnedSource : public oci::BlockingSource {
+ public:
+  PinnedSource(std::shared_ptr<ImageStore> store, std::shared_ptr<ImageStore::Addition> pins, std::unique_ptr<oci::BlockingSource> archive)
+      : store_(std::move(store)), pins_(std::move(pins)), archive_(std::move(archive)) {}
+  std::size_t blocking_read(std::span<std::byte> buffer) override { return archive_->blocking_read(buffer); }
+
+ private:
+  std::shared_ptr<ImageStore> store_;  // outlives the pins
+  std::shared_ptr<ImageStore::Addition> pins_;
+  std::unique_ptr<oci::BlockingSource> archive_;
+};
+
+class LocalImages final : public ImageDriver {
+ public:
+  LocalImages(BlockingPool& pool, Clock& clock, std::shared_ptr<ImageStore> store) : pool_(pool), clock_(clock), store_(std::move(store)) {}
+
+  Task<std::vector<ImageFacts>> restore() override {
+    co_return co_await run_blocking(pool_, [this] {
+      std::vector<ImageFacts> all;
+      for (const StoredImage& image : store_->blocking_list()) all.push_back(facts_of(image));
+      return all;
+    });
+  }
+
+  Task<std::vector<NamedImage>> load(std::unique_ptr<ByteSource> archive, ProgressSink& progress) override {
+    const oci::Blob blob = co_await oci::spool(&pool_, archive.get(), store_->staging_directory());
+    const auto images = co_await run_blocking(
+        pool_, [&] { return processing_tar([&] { return oci::blocking_read_archive(blob, store_->staging_directory()); }); });
+    for (const oci::ArchivedImage& image : images) std::ignore = run_config(image.document);  // refused before anything is stored
+    // Its end deletes what was not committed, which blocks: it has to happen on the pool.
+    auto addition = std::make_unique<ImageStore::Addition>(*store_);
+    std::exception_ptr failure;
+    std::vector<NamedImage> loaded;
+    try {
+      for (const oci::ArchivedImage& image : images) co_await add_layers(addition.get(), &image, &progress);
+      loaded = co_await run_blocking(pool_, [&] { return commit(*addition, images); });
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    co_await run_blocking(pool_, [&] { addition.reset(); });
+    if (failure) std::rethrow_exception(failure);
+    co_return loaded;
+  }
+
+  Task<ImageFacts> import(ImportSpec spec, std::unique_ptr<ByteSource> tar, ProgressSink&) override {
+    const auto platform = spec.platform.empty() ? oci::Platform::host() : oci::Platform::parse(spec.platform);
+    if (platform.os != "linux") throw Error::invalid_argument("operating system is not supported");
+    const json::object config = oci::apply_changes(oci::make_empty_config(), spec.changes);
+    const oci::Blob blob = co_await oci::spool(&pool_, tar.get(), store_->staging_directory());
+    co_return co_await run_blocking(pool_, [&] {
+      ImageStore::Addition addition(*store_);
+      const oci::Digest diff_id = processing_tar([&] { return addition.blocking_add_layer(blob, std::nullopt, std::nullopt); }).diff_id;
+      auto document = oci::ImageDocument::parse(oci::make_import_document(config, platform, diff_id, clock_.now(), spec.message));
+      std::vector<oci::ImageDocument> documents;
+      documents.push_back(std::move(document));
+      return facts_of(addition.blocking_commit(documents).front());
+    });
+  }
+
+  Task<NamedImage> pull(PullSpec spec, ProgressSink&) override {
+    throw Error::not_implemented("the local backend cannot pull {} from a registry yet: use docker load or docker import", spec.reference);
+    co_return NamedImage{};
+  }
+  bool can_pull() const override { return false; }
+
+  Task<std::unique_ptr<ByteSource>> save(std::vector<NamedImage> images) override {
+    co_return co_await run_blocking(pool_, [&] {
+      auto pins = std::make_shared<ImageStore::Addition>(*store_);
+      std::vector<oci::SavedImage> saved;
+      for (const NamedImage& image : images) {
+        pins->pin_image(image.facts.id);
+        saved.push_back(store_->blocking_save(image.facts.id));
+        saved.back().references = image.references;
+      }
+      return oci::make_byte_source(pool_,
+                                   std::make_unique<PinnedSource>(store_, std::move(pins), oci::make_saved_archive(std::move(saved))));
+    });
+  }
+
+  Task<std::vector<std::string>> remove(std::string image_id) override {
+    co_return co_await run_blocking(pool_, [&] { return store_->blocking_remove(image_id); });
+  }
+
+ private:
+  Task<void> add_layers(ImageStore::Addition* addition, const oci::ArchivedImage* image, ProgressSink* progress) {
+    for (const oci::ArchivedLayer& layer : image->layers) {
+      const bool is_new = co_await run_blocking(pool_, [&] {
+        return processing_tar([&] { return addition->blocking_add_layer(layer.content, layer.diff_id, layer.digest).is_new; });
+      });
+      if (is_new) co_await progress->write(layer_line("Loading layer", layer.diff_id, layer.content.size));
+    }
+  }
+
+  static std::vector<NamedImage> commit(ImageStore::Addition& addition, const std::vector<oci::ArchivedImage>& images) {
+    std::vector<oci::ImageDocument> documents;
+    documents.reserve(images.size());
+    for (const auto& image : images) documents.push_back(image.document);
+    const auto stored = addition.blocking_commit(documents);
+    std::vector<NamedImage> loaded;
+    for (std::size_t i = 0; i < images.size(); ++i) loaded.push_back({facts_of(stored[i]), images[i].references, {}});
+    return loaded;
+  }
+
+  // Set in the constructor, never changed.
+  BlockingPool& pool_;
+  Clock& clock_;
+  const std::shared_ptr<ImageStore> store_;  // shared with the workload driver
+};
+
+}  // namespace
+
+ImageFacts facts_of(const StoredImage& image) {
+  const oci::ImageDocument& document = image.document;
+  ImageFacts facts;
+  facts.id = document.id().str();
+  facts.comment = document.comment;
+  facts.author = document.author;
+  facts.architecture = document.architecture;
+  facts.variant = document.variant;
+  facts.os = document.os.empty() ? "linux" : document.os;
+  facts.created = document.created;
+  for (const std::int64_t size : image.layer_sizes) facts.size += size;
+  for (const oci::Digest& diff_id : document.diff_ids) facts.layers.push_back(diff_id.str());
+  facts.config = run_config(document);
+  std::size_t layer = 0;
+  for (const oci::HistoryItem& item : document.history) {
+    api::ImageHistoryResponseItem shown;
+    shown.id = "<missing>";
+    shown.created = item.created ? unix_seconds(*item.created) : 0;
+    shown.created_by = item.created_by;
+    shown.comment = item.comment;
+    if (!item.empty_layer && layer < image.layer_sizes.size()) shown.size = image.layer_sizes[layer++];
+    facts.history.push_back(std::move(shown));
+  }
+  std::ranges::reverse(facts.history);
+  if (!facts.history.empty()) facts.history.front().id = facts.id;
+  return facts;
+}
+
+std::unique_ptr<ImageDriver> make_image_driver(BlockingPool& pool, Clock& clock, std::shared_ptr<ImageStore> store) {
+  return std::make_unique<LocalImages>(pool, clock, std::move(store));
+}
+
+}  // namespace sockerless::local

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace sockerless::local {
+
+/// An OCI runtime that was seen to work on this host.
+struct OciRuntime {
+  std::string name;  ///< "crun", "runc" or the file name given
+  std::string path;
+  std::vector<std::string> command;  ///< the path and its global options
+  std::string state;  ///< where it keeps a folder a container, ours alone
+};
+
+/// Finds the runtime: `wanted` (a name or a path) when it is given, else crun, else runc. Each candidate has to run a tiny container, the
+/// monitor's probe, before it is taken: a runtime that is installed may still refuse this host's control groups.
+/// @param monitor  path of sockerless-monitor.
+/// @param state    a folder for the runtimes' own state and the check's bundle.
+/// @errors unavailable: none works; the message names the packages and carries each runtime's words.
+OciRuntime blocking_select_runtime(const std::string& wanted, const std::string& monitor, const std::string& state);
+
+/// Removes the runtimes' folders for this state directory where they hold no container. May block.
+void blocking_remove_empty_runtime_state(const std::string& state);
+
+/// What a runtime printed, without its log prefixes: `time="..." level=error msg="x"` is x.
+std::string plain_words(const std::string& runtime_text);
+
+}  // namespace sockerless::local

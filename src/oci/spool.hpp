@@ -1,0 +1,22 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/byte_source.hpp"
+#include "base/task.hpp"
+#include "oci/source.hpp"
+
+namespace sockerless::oci {
+
+/// Writes a stream (the body of a request) to its end into a nameless file in `directory`, so that what follows can read it with blocking
+/// calls, from anywhere and as often as it likes. Only the disk bounds it.
+///
+/// The caller keeps `pool` and `stream` until this ends. @errors what the stream fails with; from_errno (a full disk): nothing is left
+/// then. Cancellation: between two pieces.
+Task<Blob> spool(BlockingPool* pool, ByteSource* stream, std::string directory);
+
+/// The other way: what a blocking source gives, read on the pool piece by piece. `pool` outlives the stream.
+std::unique_ptr<ByteSource> make_byte_source(BlockingPool& pool, std::unique_ptr<BlockingSource> source);
+
+}  // namespace sockerless::oci

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tests/clients/process.hpp"
+#include "tests/support/daemon.hpp"
+
+namespace sockerless::clients {
+
+/// The docker command lines this machine has: a newer one and Debian's.
+std::vector<std::string> docker_binaries();
+
+/// One docker command line that talks to one daemon.
+class Docker {
+ public:
+  Docker(std::string binary, const support::Daemon& daemon);
+
+  /// Runs `docker ARGUMENTS` to its end.
+  Output run(const std::vector<std::string>& arguments, std::string_view input = {}) const;
+  /// The same, for a command that must succeed: its standard output without the last line end. @errors internal: it failed.
+  std::string get(const std::vector<std::string>& arguments, std::string_view input = {}) const;
+  std::unique_ptr<ChildProcess> start(const std::vector<std::string>& arguments, Stdio stdio = Stdio::pipes) const;
+
+ private:
+  std::vector<std::string> argv(const std::vector<std::string>& arguments) const;
+
+  std::string binary_;
+  std::string host_;
+  std::vector<std::string> environment_;
+};
+
+/// A docker-archive with busybox's root file system as the image `tag`, as `docker save` writes it: GREETING=hello in its environment, a
+/// command that prints it.
+std::string busybox_docker_archive(std::string_view tag);
+
+}  // namespace sockerless::clients

@@ -1,0 +1,4 @@
+sockerless_fuzz(api_container_create api_container_create.cpp LINK sockerless_api)
+sockerless_fuzz(api_filters api_filters.cpp LINK sockerless_api)
+sockerless_fuzz(api_image_reference api_image_reference.cpp LINK sockerless_api)
+sockerless_fuzz(api_stream_frame api_stream_frame.cpp LINK sockerless_api)

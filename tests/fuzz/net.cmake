@@ -1,0 +1,2 @@
+sockerless_fuzz(net_http_request net_http_request.cpp LINK sockerless_net)
+sockerless_fuzz(net_http_response net_http_response.cpp LINK sockerless_net)
