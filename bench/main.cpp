@@ -17,7 +17,8 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   Report report;
   try {
-    Bench bench{.program = std::filesystem::canonical("/proc/self/exe").parent_path() / "sockerless", .rootfs = busybox_rootfs(), .report = report};
+    Bench bench{
+        .program = std::filesystem::canonical("/proc/self/exe").parent_path() / "sockerless", .rootfs = busybox_rootfs(), .report = report};
     for (const auto& [name, measure] : measures()) {
       if (!only.empty() && std::ranges::find(only, name) == only.end()) continue;
       std::fprintf(stderr, "measuring %s\n", name.c_str());

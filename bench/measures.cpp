@@ -35,7 +35,8 @@ std::string string_member(const std::string& json, const char* name) {
 }
 
 std::string create(HttpProbe& probe, const std::string& command_json, const std::string& more = {}) {
-  const std::string body = fmt::format(R"({{"Image":"bench:latest","Cmd":{}{},"HostConfig":{{"NetworkMode":"none"}}}})", command_json, more);
+  const std::string body =
+      fmt::format(R"({{"Image":"bench:latest","Cmd":{}{},"HostConfig":{{"NetworkMode":"none"}}}})", command_json, more);
   return string_member(probe.must("POST", "/v1.40/containers/create", body), "Id");
 }
 
@@ -62,8 +63,12 @@ void measure_ping(Bench& bench) {
   }
   std::ranges::sort(our_rates);
   std::ranges::sort(their_rates);
-  bench.report.add({.what = "/_ping, one thread", .unit = "1/s", .ours = our_rates[1], .peer = "nginx",
-                    .theirs = nginx ? std::optional(their_rates[1]) : std::nullopt, .at_least = 0.85});
+  bench.report.add({.what = "/_ping, one thread",
+                    .unit = "1/s",
+                    .ours = our_rates[1],
+                    .peer = "nginx",
+                    .theirs = nginx ? std::optional(their_rates[1]) : std::nullopt,
+                    .at_least = 0.85});
 }
 
 double list_rate(const Peer& peer) {
@@ -84,12 +89,19 @@ void measure_list(Bench& bench) {
     peer->import_image(bench.rootfs);
     return list_rate(*peer);
   };
-  bench.report.add({.what = "containers/json?all=1, 10 containers", .unit = "1/s", .ours = ours, .peer = "dockerd", .theirs = measure(start_dockerd()),
+  bench.report.add({.what = "containers/json?all=1, 10 containers",
+                    .unit = "1/s",
+                    .ours = ours,
+                    .peer = "dockerd",
+                    .theirs = measure(start_dockerd()),
                     .at_least = 10});
-  bench.report.add({.what = "containers/json?all=1, 10 containers", .unit = "1/s", .ours = ours, .peer = "podman", .theirs = measure(start_podman())});
+  bench.report.add(
+      {.what = "containers/json?all=1, 10 containers", .unit = "1/s", .ours = ours, .peer = "podman", .theirs = measure(start_podman())});
 }
 
-double microseconds_per_list(const std::string& socket, const std::string& target) { return 1e6 / requests_per_second(socket, target, 1, 2000ms); }
+double microseconds_per_list(const std::string& socket, const std::string& target) {
+  return 1e6 / requests_per_second(socket, target, 1, 2000ms);
+}
 
 void measure_many(Bench& bench) {
   const auto few = start_sockerless(bench.program, "memory", 0);
@@ -98,11 +110,14 @@ void measure_many(Bench& bench) {
     HttpProbe probe((*peer)->socket());
     probe.must("POST", "/images/create?fromImage=bench&tag=latest");
     const int total = peer == &few ? 10 : 10000;
-    for (int i = 0; i < total; ++i) create(probe, R"(["true"])", i < 10 ? R"(,"Labels":{"which":"wanted"})" : R"(,"Labels":{"which":"other"})");
+    for (int i = 0; i < total; ++i)
+      create(probe, R"(["true"])", i < 10 ? R"(,"Labels":{"which":"wanted"})" : R"(,"Labels":{"which":"other"})");
   }
   const double of_ten = microseconds_per_list(few->socket(), "/containers/json?all=1");
-  const double of_many = microseconds_per_list(many->socket(), "/containers/json?all=1&filters=%7B%22label%22%3A%5B%22which%3Dwanted%22%5D%7D");
-  bench.report.add({.what = "list by label: 10 of 10,000", .unit = "us", .ours = of_many, .peer = "list of 10", .theirs = of_ten, .at_most = 3});
+  const double of_many =
+      microseconds_per_list(many->socket(), "/containers/json?all=1&filters=%7B%22label%22%3A%5B%22which%3Dwanted%22%5D%7D");
+  bench.report.add(
+      {.what = "list by label: 10 of 10,000", .unit = "us", .ours = of_many, .peer = "list of 10", .theirs = of_ten, .at_most = 3});
 }
 
 // ---- containers
@@ -124,8 +139,7 @@ double exec_once(HttpProbe& probe, const std::string& socket, const std::string&
   std::string surplus;
   const UniqueFd stream = HttpProbe(socket).hijack("/v1.40/exec/" + exec + "/start", R"({"Detach":false,"Tty":false})", surplus);
   std::array<char, 4096> buffer{};
-  while (::read(stream.get(), buffer.data(), buffer.size()) > 0) {
-  }
+  while (::read(stream.get(), buffer.data(), buffer.size()) > 0) {}
   probe.must("GET", "/v1.40/exec/" + exec + "/json");
   return milliseconds_since(begin);
 }
@@ -213,8 +227,12 @@ void measure_containers(Bench& bench) {
     ours = container_figures(*peer);
   }
   BareRuntime bare(runtime, bench.rootfs);
-  bench.report.add({.what = "lifecycle: create, start, wait, remove", .unit = "ms", .ours = ours.lifecycle_ms, .peer = runtime + " run",
-                    .theirs = bare.run_ms(), .at_most = 3});
+  bench.report.add({.what = "lifecycle: create, start, wait, remove",
+                    .unit = "ms",
+                    .ours = ours.lifecycle_ms,
+                    .peer = runtime + " run",
+                    .theirs = bare.run_ms(),
+                    .at_most = 3});
   bench.report.add({.what = "exec", .unit = "ms", .ours = ours.exec_ms, .peer = runtime + " exec", .theirs = bare.exec_ms(), .at_most = 3});
   const auto beside = [&](std::optional<Peer> peer) {
     if (!peer) return;
@@ -225,10 +243,14 @@ void measure_containers(Bench& bench) {
     } catch (const Error& error) {  // no budget hangs on it: the table says that there is no figure
       std::fprintf(stderr, "  %s cannot run containers here: %s\n", peer->name().c_str(), error.what());
     }
-    const auto figure = [&theirs](double ContainerFigures::*member) { return theirs ? std::optional((*theirs).*member) : std::nullopt; };
-    bench.report.add({.what = "lifecycle", .unit = "ms", .ours = ours.lifecycle_ms, .peer = peer->name(),
+    const auto figure = [&theirs](double ContainerFigures::* member) { return theirs ? std::optional((*theirs).*member) : std::nullopt; };
+    bench.report.add({.what = "lifecycle",
+                      .unit = "ms",
+                      .ours = ours.lifecycle_ms,
+                      .peer = peer->name(),
                       .theirs = figure(&ContainerFigures::lifecycle_ms)});
-    bench.report.add({.what = "exec", .unit = "ms", .ours = ours.exec_ms, .peer = peer->name(), .theirs = figure(&ContainerFigures::exec_ms)});
+    bench.report.add(
+        {.what = "exec", .unit = "ms", .ours = ours.exec_ms, .peer = peer->name(), .theirs = figure(&ContainerFigures::exec_ms)});
   };
   beside(start_dockerd());
   beside(start_podman());
@@ -262,8 +284,7 @@ constexpr std::uint64_t kLogLines = 1'000'000;
 /// Reads back a million lines.
 double logs_rate(const Peer& peer) {
   HttpProbe probe(peer.socket());
-  const std::string id =
-      create(probe, fmt::format(R"(["sh","-c","yes 'one line of a log that is read back' | head -n {}"])", kLogLines));
+  const std::string id = create(probe, fmt::format(R"(["sh","-c","yes 'one line of a log that is read back' | head -n {}"])", kLogLines));
   probe.must("POST", "/v1.40/containers/" + id + "/start");
   probe.must("POST", "/v1.40/containers/" + id + "/wait");
   const auto begin = Clock::now();
@@ -284,8 +305,13 @@ void measure_output(Bench& bench) {
   };
   const auto ours = both(start_sockerless(bench.program, "local", 0));
   const auto dockerd = both(start_dockerd());
-  bench.report.add({.what = "attach throughput", .unit = "MB/s", .ours = *ours.first, .peer = "dockerd", .theirs = dockerd.first, .at_least = 8});
-  bench.report.add({.what = "logs of a million lines", .unit = "MB/s", .ours = *ours.second, .peer = "dockerd", .theirs = dockerd.second,
+  bench.report.add(
+      {.what = "attach throughput", .unit = "MB/s", .ours = *ours.first, .peer = "dockerd", .theirs = dockerd.first, .at_least = 8});
+  bench.report.add({.what = "logs of a million lines",
+                    .unit = "MB/s",
+                    .ours = *ours.second,
+                    .peer = "dockerd",
+                    .theirs = dockerd.second,
                     .at_least = 10});
 }
 
@@ -304,7 +330,10 @@ void measure_memory(Bench& bench) {
   const double idle = resident_megabytes(ours->pid());
   bench.report.add({.what = "resident memory of the idle daemon", .unit = "MB", .ours = idle, .peer = "", .theirs = {}, .at_most = 15});
   const auto dockerd = start_dockerd();
-  bench.report.add({.what = "resident memory of the idle daemon", .unit = "MB", .ours = idle, .peer = "dockerd",
+  bench.report.add({.what = "resident memory of the idle daemon",
+                    .unit = "MB",
+                    .ours = idle,
+                    .peer = "dockerd",
                     .theirs = of_peer(dockerd, [](const Peer& peer) { return resident_megabytes(peer.pid()); })});
 }
 
@@ -312,8 +341,12 @@ void measure_memory(Bench& bench) {
 
 const std::vector<std::pair<std::string, std::function<void(Bench&)>>>& measures() {
   static const std::vector<std::pair<std::string, std::function<void(Bench&)>>> all{
-      {"ping", measure_ping},     {"list", measure_list},     {"many", measure_many},
-      {"memory", measure_memory}, {"containers", measure_containers}, {"output", measure_output},
+      {"ping", measure_ping},
+      {"list", measure_list},
+      {"many", measure_many},
+      {"memory", measure_memory},
+      {"containers", measure_containers},
+      {"output", measure_output},
   };
   return all;
 }

@@ -47,14 +47,16 @@ void Peer::wait_ready() {
   }
 }
 
-void Peer::import_image(const std::string& rootfs_tar) { HttpProbe(socket_).upload("/images/create?fromSrc=-&repo=bench&tag=latest", rootfs_tar); }
+void Peer::import_image(const std::string& rootfs_tar) {
+  HttpProbe(socket_).upload("/images/create?fromSrc=-&repo=bench&tag=latest", rootfs_tar);
+}
 
 std::optional<Peer> start_sockerless(const std::filesystem::path& program, const std::string& backend, int threads) {
   auto directory = std::make_shared<TempDir>();
   const std::string socket = directory->path() / "s.sock";
   return start("sockerless " + backend,
-               {program.string(), "serve", "--backend", backend, "--host", "unix://" + socket, "--state", directory->path() / "state", "--threads",
-                std::to_string(threads), "--log-level", "warn"},
+               {program.string(), "serve", "--backend", backend, "--host", "unix://" + socket, "--state", directory->path() / "state",
+                "--threads", std::to_string(threads), "--log-level", "warn"},
                socket, directory);
 }
 
@@ -65,12 +67,13 @@ std::optional<Peer> start_nginx() {
   std::ofstream(directory->path() / "nginx.conf") << fmt::format(
       "daemon off; worker_processes 1; pid {0}/pid; error_log {0}/error.log;\n"
       "events {{ worker_connections 1024; }}\n"
-      "http {{ access_log off; keepalive_requests 1000000000; client_body_temp_path {0}/b; proxy_temp_path {0}/p; fastcgi_temp_path {0}/f;\n"
+      "http {{ access_log off; keepalive_requests 1000000000; client_body_temp_path {0}/b; proxy_temp_path {0}/p; fastcgi_temp_path "
+      "{0}/f;\n"
       "  uwsgi_temp_path {0}/u; scgi_temp_path {0}/c;\n"
       "  server {{ listen unix:{1}; location = /_ping {{ default_type text/plain; return 200 \"OK\"; }} }} }}\n",
       directory->path().string(), socket);
-  return start("nginx", {"nginx", "-c", directory->path() / "nginx.conf", "-p", directory->path(), "-e", directory->path() / "error.log"}, socket,
-               directory);
+  return start("nginx", {"nginx", "-c", directory->path() / "nginx.conf", "-p", directory->path(), "-e", directory->path() / "error.log"},
+               socket, directory);
 }
 
 std::optional<Peer> start_dockerd() {
@@ -78,8 +81,8 @@ std::optional<Peer> start_dockerd() {
   auto directory = std::make_shared<TempDir>();
   const std::string at = directory->path();
   return start("dockerd",
-               {"dockerd", "--data-root", at + "/data", "--exec-root", at + "/exec", "--pidfile", at + "/pid", "-H", "unix://" + at + "/d.sock",
-                "--bridge", "none", "--iptables=false", "--ip6tables=false"},
+               {"dockerd", "--data-root", at + "/data", "--exec-root", at + "/exec", "--pidfile", at + "/pid", "-H",
+                "unix://" + at + "/d.sock", "--bridge", "none", "--iptables=false", "--ip6tables=false"},
                at + "/d.sock", directory);
 }
 
@@ -88,8 +91,8 @@ std::optional<Peer> start_podman() {
   auto directory = std::make_shared<TempDir>();
   const std::string at = directory->path();
   return start("podman",
-               {"podman", "--root", at + "/data", "--runroot", at + "/run", "--runtime", "runc", "--cgroup-manager", "cgroupfs", "system", "service",
-                "--time=0", "unix://" + at + "/p.sock"},
+               {"podman", "--root", at + "/data", "--runroot", at + "/run", "--runtime", "runc", "--cgroup-manager", "cgroupfs", "system",
+                "service", "--time=0", "unix://" + at + "/p.sock"},
                at + "/p.sock", directory);
 }
 

@@ -43,14 +43,15 @@ void Report::add(Row row) {
 }
 
 bool Report::print() const {
-  fmt::print("{:<46} {:>12} {:>5}  {:<14} {:>12} {:>9} {:>9}  {}\n", "measure", "sockerless", "unit", "peer", "peer's", "ratio", "budget", "");
+  fmt::print("{:<46} {:>12} {:>5}  {:<14} {:>12} {:>9} {:>9}  {}\n", "measure", "sockerless", "unit", "peer", "peer's", "ratio", "budget",
+             "");
   bool all_met = true;
   for (const Row& row : rows_) {
     const auto value = judged(row);
     const std::string theirs = row.peer.empty() ? "" : row.theirs ? fmt::format("{:.1f}", *row.theirs) : "no figure";
     const std::string ratio = row.peer.empty() || !value ? "" : fmt::format("{:.2f}", *value);
-    fmt::print("{:<46} {:>12.1f} {:>5}  {:<14} {:>12} {:>9} {:>9}  {}\n", row.what, row.ours, row.unit, row.peer, theirs, ratio, budget_of(row),
-               verdict_of(row));
+    fmt::print("{:<46} {:>12.1f} {:>5}  {:<14} {:>12} {:>9} {:>9}  {}\n", row.what, row.ours, row.unit, row.peer, theirs, ratio,
+               budget_of(row), verdict_of(row));
     all_met = all_met && met(row);
   }
   return all_met;

@@ -78,8 +78,9 @@ Task<void> serve_until_stopped(Program& program, const Settings& settings) {
   const auto backend = open_backend(program, settings);
   co_await backend->start();
   const FrontendOptions frontend{.advertised = api::ApiVersion::parse(settings.get("api-version"))};
-  net::HttpServer server(program.executor(), make_frontend(*backend, frontend),
-                         {.constant_headers = frontend_headers(frontend), .on_done = log_request, .single_threaded = program.single_threaded()});
+  net::HttpServer server(
+      program.executor(), make_frontend(*backend, frontend),
+      {.constant_headers = frontend_headers(frontend), .on_done = log_request, .single_threaded = program.single_threaded()});
   listen_everywhere(server, settings);
   log.info("ready backend={} version={}", backend->capabilities().backend, SOCKERLESS_VERSION);
   co_await program.until_stop_signal();

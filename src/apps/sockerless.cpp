@@ -118,8 +118,9 @@ void add_exec(CLI::App& app, cli::ExecOptions& options) {
 /// Splits what follows the options of `run` and `exec` into the object and its command line.
 void take_operands(const CLI::App& app, const char* object, std::string& target, std::vector<std::string>& command) {
   auto words = app.get_subcommands().front()->remaining();
-  if (words.empty()) throw Error::invalid_argument("{} wants {}: see `sockerless {} --help`", app.get_subcommands().front()->get_name(), object,
-                                                   app.get_subcommands().front()->get_name());
+  if (words.empty())
+    throw Error::invalid_argument("{} wants {}: see `sockerless {} --help`", app.get_subcommands().front()->get_name(), object,
+                                  app.get_subcommands().front()->get_name());
   target = words.front();
   command.assign(words.begin() + 1, words.end());
 }

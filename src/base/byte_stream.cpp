@@ -86,7 +86,7 @@ class PairStream final : public ByteStream {
   }
 
  private:
-  static void finish(Channel& channel, bool Channel::*flag) {
+  static void finish(Channel& channel, bool Channel::* flag) {
     {
       const std::scoped_lock lock(channel.mutex);
       channel.*flag = true;
@@ -131,7 +131,7 @@ class FdStream final : public ByteStream {
   Task<void> close_write() override {
     if (out_ && out_->is_open()) {
       const int fd = out_->native_handle();
-      struct stat status {};
+      struct stat status{};
       if (::fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode)) {
         std::ignore = ::shutdown(fd, SHUT_WR);  // a peer that is gone already needs no end-of-file
       } else if (!S_ISCHR(status.st_mode)) {

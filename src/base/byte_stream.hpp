@@ -14,7 +14,8 @@ namespace sockerless {
 /// The one stream type: a hijacked connection, a WebSocket, a container's pipe or pty, a dialled Docker connection.
 ///
 /// At most one read and one write are in flight at a time; a read and a write may overlap. The buffers outlive the call because the caller
-/// awaits it. Threads: the executor the stream was made on. Cancellation: `terminal` and `total` end the pending operation with `cancelled`.
+/// awaits it. Threads: the executor the stream was made on. Cancellation: `terminal` and `total` end the pending operation with
+/// `cancelled`.
 class ByteStream {
  public:
   virtual ~ByteStream() = default;

@@ -40,9 +40,15 @@ class Id {
   std::string text_;
 };
 
-struct ContainerTag { static constexpr std::string_view kKind = "container"; };
-struct ExecTag { static constexpr std::string_view kKind = "exec"; };
-struct NetworkTag { static constexpr std::string_view kKind = "network"; };
+struct ContainerTag {
+  static constexpr std::string_view kKind = "container";
+};
+struct ExecTag {
+  static constexpr std::string_view kKind = "exec";
+};
+struct NetworkTag {
+  static constexpr std::string_view kKind = "network";
+};
 
 using ContainerId = Id<ContainerTag>;
 using ExecId = Id<ExecTag>;

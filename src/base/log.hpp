@@ -27,15 +27,25 @@ class Logger {
   explicit Logger(std::string_view module);
 
   template <typename... Args>
-  void trace(fmt::format_string<Args...> text, Args&&... args) { log(LogLevel::trace, text, std::forward<Args>(args)...); }
+  void trace(fmt::format_string<Args...> text, Args&&... args) {
+    log(LogLevel::trace, text, std::forward<Args>(args)...);
+  }
   template <typename... Args>
-  void debug(fmt::format_string<Args...> text, Args&&... args) { log(LogLevel::debug, text, std::forward<Args>(args)...); }
+  void debug(fmt::format_string<Args...> text, Args&&... args) {
+    log(LogLevel::debug, text, std::forward<Args>(args)...);
+  }
   template <typename... Args>
-  void info(fmt::format_string<Args...> text, Args&&... args) { log(LogLevel::info, text, std::forward<Args>(args)...); }
+  void info(fmt::format_string<Args...> text, Args&&... args) {
+    log(LogLevel::info, text, std::forward<Args>(args)...);
+  }
   template <typename... Args>
-  void warn(fmt::format_string<Args...> text, Args&&... args) { log(LogLevel::warn, text, std::forward<Args>(args)...); }
+  void warn(fmt::format_string<Args...> text, Args&&... args) {
+    log(LogLevel::warn, text, std::forward<Args>(args)...);
+  }
   template <typename... Args>
-  void error(fmt::format_string<Args...> text, Args&&... args) { log(LogLevel::error, text, std::forward<Args>(args)...); }
+  void error(fmt::format_string<Args...> text, Args&&... args) {
+    log(LogLevel::error, text, std::forward<Args>(args)...);
+  }
 
   static bool enabled(LogLevel level);
 

@@ -10,9 +10,9 @@ namespace sockerless {
 
 /// One setting of a program, with every place it can come from. Flags beat environment beat file beat default.
 struct SettingSpec {
-  std::string name;                    ///< the key in the YAML file and the flag without its dashes: "api-version"
-  std::string environment;             ///< "SOCKERLESS_API_VERSION"; empty: none
-  std::vector<std::string> defaults;   ///< one value, or several of a repeatable setting
+  std::string name;                   ///< the key in the YAML file and the flag without its dashes: "api-version"
+  std::string environment;            ///< "SOCKERLESS_API_VERSION"; empty: none
+  std::vector<std::string> defaults;  ///< one value, or several of a repeatable setting
   bool repeatable = false;
 };
 

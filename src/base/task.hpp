@@ -55,8 +55,8 @@ Task<std::invoke_result_t<F>> call(F function) {
 /// cancellation: it runs to its end, so it may use what the caller's frame owns.
 template <typename F>
 Task<std::invoke_result_t<F>> run_blocking(BlockingPool& pool, F function) {
-  // Without the caller's slot: a cancellation that arrived on another of the pool's threads would end the process (co_spawn awaits once more
-  // after its function, outside of any try).
+  // Without the caller's slot: a cancellation that arrived on another of the pool's threads would end the process (co_spawn awaits once
+  // more after its function, outside of any try).
   co_return co_await asio::co_spawn(pool.executor(), detail::call(std::move(function)),
                                     asio::bind_cancellation_slot(asio::cancellation_slot(), asio::use_awaitable));
 }

@@ -14,7 +14,8 @@ using Duration = std::chrono::nanoseconds;
 /// Docker's "never": 0001-01-01T00:00:00Z, which is how an unset Go time.Time is written. Held as TimePoint::min().
 inline constexpr TimePoint kNever = TimePoint::min();
 
-/// RFC 3339 with nanoseconds without trailing zeros ("2024-01-02T03:04:05.123456789Z"): Go's time.RFC3339Nano. kNever gives 0001-01-01T00:00:00Z.
+/// RFC 3339 with nanoseconds without trailing zeros ("2024-01-02T03:04:05.123456789Z"): Go's time.RFC3339Nano. kNever gives
+/// 0001-01-01T00:00:00Z.
 std::string format_rfc3339(TimePoint time);
 /// The same with exactly nine digits, as `docker logs --timestamps` prints it.
 std::string format_rfc3339_fixed(TimePoint time);
@@ -29,7 +30,8 @@ TimePoint parse_time_parameter(std::string_view text);
 std::int64_t unix_seconds(TimePoint time);
 std::int64_t unix_nanoseconds(TimePoint time);
 
-/// "Up 5 minutes", "Exited (0) 2 hours ago": the words for a duration of Docker's units.HumanDuration ("Less than a second", "About a minute").
+/// "Up 5 minutes", "Exited (0) 2 hours ago": the words for a duration of Docker's units.HumanDuration ("Less than a second", "About a
+/// minute").
 std::string human_duration(Duration duration);
 
 /// Time is given to the code that needs it, so that tests can choose it.

@@ -43,8 +43,14 @@ struct Attachment {
 /// The run is read from the position the log had when the client attached.
 class AttachOutput final : public ByteSource {
  public:
-  AttachOutput(Attachment& attachment, StreamSelection streams, bool stream, std::unique_ptr<LogReader> reader, bool reads_run, LogPosition live_from)
-      : attachment_(attachment), frames_(!attachment.tty, streams), stream_(stream), reader_(std::move(reader)), reads_run_(reads_run), live_from_(live_from) {}
+  AttachOutput(Attachment& attachment, StreamSelection streams, bool stream, std::unique_ptr<LogReader> reader, bool reads_run,
+               LogPosition live_from)
+      : attachment_(attachment),
+        frames_(!attachment.tty, streams),
+        stream_(stream),
+        reader_(std::move(reader)),
+        reads_run_(reads_run),
+        live_from_(live_from) {}
 
   Task<std::span<const std::byte>> next() override {
     frames_.clear();
@@ -129,7 +135,8 @@ class ContainerAttachSession final : public AttachSession {
     // Opened now, also for a run that is still to come: a container that is gone soon after (--rm) takes its log along, not the reader's.
     auto reader = co_await attachment_.driver.open_log(id, options.logs ? LogPosition{} : end);
     const bool reads_run = running || !options.logs;
-    output_.emplace(attachment_, StreamSelection{options.use_stdout, options.use_stderr}, options.stream, std::move(reader), reads_run, end);
+    output_.emplace(attachment_, StreamSelection{options.use_stdout, options.use_stderr}, options.stream, std::move(reader), reads_run,
+                    end);
     publish("attach");
   }
 

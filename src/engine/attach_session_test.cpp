@@ -34,7 +34,9 @@ struct AttachSessionTest : testing::Test {
     log->set_running(false);
     fakes::end(box);
   }
-  std::unique_ptr<AttachSession> attach(AttachOptions options) { return run(open_attach_session(driver, events, box, "box", std::move(options))); }
+  std::unique_ptr<AttachSession> attach(AttachOptions options) {
+    return run(open_attach_session(driver, events, box, "box", std::move(options)));
+  }
 };
 
 AttachOptions everything() {

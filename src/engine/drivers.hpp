@@ -35,15 +35,15 @@ struct MountSpec {
   bool read_only = false;
   std::string propagation;  ///< "rprivate", ...; empty: the default
   std::string tmpfs_options;
-  bool create_source = false;          ///< -v semantics: a missing directory on the host is made
-  bool copy_from_image = false;        ///< a new volume takes over what the image has at the destination
+  bool create_source = false;    ///< -v semantics: a missing directory on the host is made
+  bool copy_from_image = false;  ///< a new volume takes over what the image has at the destination
 };
 
 /// One container as a driver sees it. `config` is already merged with the image's configuration.
 struct WorkloadSpec {
   ContainerId id;
-  std::string name;      ///< without the slash
-  std::string image_id;  ///< "sha256:..."
+  std::string name;                    ///< without the slash
+  std::string image_id;                ///< "sha256:..."
   std::vector<std::string> arguments;  ///< entrypoint and command; never empty
   api::ContainerConfig config;
   api::HostConfig host_config;
@@ -98,7 +98,7 @@ class LogReader {
 
 /// Where reading starts.
 struct LogPosition {
-  std::uint64_t offset = 0;       ///< opaque, at a record's boundary
+  std::uint64_t offset = 0;         ///< opaque, at a record's boundary
   std::uint64_t surplus_lines = 0;  ///< lines to drop from there to get what was asked for (tail)
 };
 
@@ -202,15 +202,15 @@ class WorkloadDriver {
 
 /// What an image is, apart from its names. `config` is the document whose digest is the id.
 struct ImageFacts {
-  std::string id;       ///< "sha256:..."
-  std::string parent;   ///< empty or an id
+  std::string id;      ///< "sha256:..."
+  std::string parent;  ///< empty or an id
   std::string comment;
   std::string author;
   std::string architecture;
   std::string variant;
   std::string os;
   std::optional<TimePoint> created;
-  std::int64_t size = 0;  ///< bytes of all layers, unpacked
+  std::int64_t size = 0;            ///< bytes of all layers, unpacked
   std::vector<std::string> layers;  ///< diff ids
   api::ImageConfig config;
   std::vector<api::ImageHistoryResponseItem> history;  ///< newest first, as GET /images/{name}/history; Tags are the engine's

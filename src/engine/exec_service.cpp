@@ -59,8 +59,7 @@ std::optional<TerminalSize> size_of(const std::optional<std::vector<std::int64_t
 }
 
 Task<void> drain(std::shared_ptr<ExecProcess> process) {
-  while (co_await process->read()) {
-  }
+  while (co_await process->read()) {}
 }
 
 }  // namespace
@@ -76,21 +75,23 @@ Task<api::IDResponse> ExecService::create(ContainerRef container, api::Container
   if (!request.cmd || request.cmd->empty()) throw Error::invalid_argument("No exec command specified");
   std::ignore = parse_detach_keys(request.detach_keys.value_or(""));  // only to refuse what is wrong
   const auto definition = owner->definition();
-  ExecSpec spec{.id = ExecId::parse(random_.hex64()),
-                .arguments = std::move(*request.cmd),
-                .environment = make_environment(definition->spec, request.tty.value_or(false), request.env.value_or(std::vector<std::string>())),
-                .user = request.user.value_or("").empty() ? definition->spec.config.user.value_or("") : *request.user,
-                .working_dir = request.working_dir.value_or(""),
-                .tty = request.tty.value_or(false),
-                .privileged = request.privileged.value_or(false),
-                .attach_stdin = request.attach_stdin.value_or(false),
-                .attach_stdout = request.attach_stdout.value_or(false),
-                .attach_stderr = request.attach_stderr.value_or(false),
-                .console_size = size_of(request.console_size)};
+  ExecSpec spec{
+      .id = ExecId::parse(random_.hex64()),
+      .arguments = std::move(*request.cmd),
+      .environment = make_environment(definition->spec, request.tty.value_or(false), request.env.value_or(std::vector<std::string>())),
+      .user = request.user.value_or("").empty() ? definition->spec.config.user.value_or("") : *request.user,
+      .working_dir = request.working_dir.value_or(""),
+      .tty = request.tty.value_or(false),
+      .privileged = request.privileged.value_or(false),
+      .attach_stdin = request.attach_stdin.value_or(false),
+      .attach_stdout = request.attach_stdout.value_or(false),
+      .attach_stderr = request.attach_stderr.value_or(false),
+      .console_size = size_of(request.console_size)};
   const auto exec = std::make_shared<ExecRecord>(owner, std::move(spec), request.detach_keys.value_or(""));
   const std::string id = exec->spec.id.str();
   execs_.write([&](Table& table) {
-    for (const TimePoint now = clock_.now(); !table.ended.empty() && now - table.ended.front().first > kKeptAfterEnd; table.ended.pop_front()) {
+    for (const TimePoint now = clock_.now(); !table.ended.empty() && now - table.ended.front().first > kKeptAfterEnd;
+         table.ended.pop_front()) {
       table.by_id.erase(table.ended.front().second);
     }
     table.by_id.emplace(id, exec);
@@ -216,7 +217,8 @@ Task<api::ExecInspectResponse> ExecService::inspect(ExecRef reference) {
 }
 
 void ExecService::forget_container(const ContainerId& container) {
-  execs_.write([&](Table& table) { std::erase_if(table.by_id, [&](const auto& item) { return item.second->container->id() == container; }); });
+  execs_.write(
+      [&](Table& table) { std::erase_if(table.by_id, [&](const auto& item) { return item.second->container->id() == container; }); });
 }
 
 Task<void> ExecService::stop() { co_await tasks_->stop(std::chrono::seconds(1)); }

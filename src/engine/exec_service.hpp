@@ -63,9 +63,9 @@ class ExecService final : public ExecRole {
 
 /// How a command inside a container ended.
 struct ExecOutcome {
-  int exit_code = 0;   ///< meaningless when it timed out
+  int exit_code = 0;       ///< meaningless when it timed out
   bool timed_out = false;  ///< it was killed
-  std::string output;  ///< stdout and stderr as they came, cut off after `output_limit`
+  std::string output;      ///< stdout and stderr as they came, cut off after `output_limit`
 };
 
 /// Runs a command in a running container to its end: health checks.

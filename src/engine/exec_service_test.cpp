@@ -59,7 +59,8 @@ TEST_F(ExecServiceTest, OnlyARunningContainerTakesAnExec) {
   fakes::start(box);
   expect_failure(service.create({"box"}, request({})), ErrorCode::invalid_argument, "No exec command specified");
   box->change_state([](ContainerState& state) { state.pause("box"); });
-  expect_failure(service.create({"box"}, request({"ls"})), ErrorCode::conflict, "Container box is paused, unpause the container before exec");
+  expect_failure(service.create({"box"}, request({"ls"})), ErrorCode::conflict,
+                 "Container box is paused, unpause the container before exec");
 }
 
 TEST_F(ExecServiceTest, TheExitCodeIsKnownWhenTheOutputEnds) {
@@ -109,7 +110,8 @@ TEST_F(ExecServiceTest, ACommandThatCannotBeRunIsToldInTheStreamAndInTheExitCode
   EXPECT_EQ(code, 127);
   ExecStartOptions detached;
   detached.detach = true;
-  expect_failure(service.start({create(request({"nope"}))}, detached), ErrorCode::invalid_argument, "OCI runtime exec failed: no such file");
+  expect_failure(service.start({create(request({"nope"}))}, detached), ErrorCode::invalid_argument,
+                 "OCI runtime exec failed: no such file");
 }
 
 TEST_F(ExecServiceTest, ADetachedExecRunsAloneAndItsEndIsNoticed) {

@@ -77,8 +77,7 @@ class ExecOutput final : public ByteSource {
 /// What is left of an exec when its session is gone: input ends, output is read to its end so that the process does not stall on it.
 Task<void> finish_alone(std::shared_ptr<ExecProcess> process, bool close_input, bool drain) {
   if (close_input) co_await process->standard_input()->close();
-  while (drain && co_await process->read()) {
-  }
+  while (drain && co_await process->read()) {}
 }
 
 class ExecSession final : public AttachSession {
@@ -175,7 +174,8 @@ class FailedExecSession final : public AttachSession {
 std::unique_ptr<AttachSession> make_exec_session(std::shared_ptr<ExecRecord> exec, std::shared_ptr<ExecProcess> process, Framing framing,
                                                  std::shared_ptr<TaskGroup> tasks, asio::any_io_executor executor,
                                                  std::function<void()> on_detach) {
-  return std::make_unique<ExecSession>(std::move(exec), std::move(process), framing, std::move(tasks), std::move(executor), std::move(on_detach));
+  return std::make_unique<ExecSession>(std::move(exec), std::move(process), framing, std::move(tasks), std::move(executor),
+                                       std::move(on_detach));
 }
 
 std::unique_ptr<AttachSession> make_failed_exec_session(std::string reason, Framing framing) {

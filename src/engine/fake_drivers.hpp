@@ -262,18 +262,17 @@ inline ImageFacts make_image(char digit, std::string parent = {}) {
 
 class FakeImages final : public ImageDriver {
  public:
-  std::vector<ImageFacts> stored;         ///< what restore() finds
-  std::vector<NamedImage> archive;        ///< what every load gives
-  std::vector<std::string> progress;      ///< what a load, import or pull writes
-  std::optional<Error> failure;           ///< how it ends
+  std::vector<ImageFacts> stored;     ///< what restore() finds
+  std::vector<NamedImage> archive;    ///< what every load gives
+  std::vector<std::string> progress;  ///< what a load, import or pull writes
+  std::optional<Error> failure;       ///< how it ends
   bool pulls = true;
   std::vector<NamedImage> saved;
   Guarded<std::vector<std::string>> removed;
 
   Task<std::vector<ImageFacts>> restore() override { co_return stored; }
   Task<std::vector<NamedImage>> load(std::unique_ptr<ByteSource> source, ProgressSink& sink) override {
-    while (!(co_await source->next()).empty()) {
-    }
+    while (!(co_await source->next()).empty()) {}
     co_await tell(sink);
     co_return archive;
   }

@@ -15,11 +15,13 @@ namespace {
 /// Go's path.Match on the familiar name, with and without its tag.
 bool matches_reference(const std::string& pattern, const std::string& familiar) {
   const std::string repository(repository_of(familiar));
-  return ::fnmatch(pattern.c_str(), familiar.c_str(), FNM_PATHNAME) == 0 || ::fnmatch(pattern.c_str(), repository.c_str(), FNM_PATHNAME) == 0;
+  return ::fnmatch(pattern.c_str(), familiar.c_str(), FNM_PATHNAME) == 0 ||
+         ::fnmatch(pattern.c_str(), repository.c_str(), FNM_PATHNAME) == 0;
 }
 
 bool matches_any(const std::vector<std::string>& patterns, const std::string& familiar) {
-  return patterns.empty() || std::ranges::any_of(patterns, [&](const std::string& pattern) { return matches_reference(pattern, familiar); });
+  return patterns.empty() ||
+         std::ranges::any_of(patterns, [&](const std::string& pattern) { return matches_reference(pattern, familiar); });
 }
 
 TimePoint created_of(const ImageFacts& facts) { return facts.created.value_or(kNever); }

@@ -105,8 +105,7 @@ class MeetingSource final : public ByteSource {
     if (cancelled) {
       co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
       stop();
-      while (co_await take_line()) {
-      }
+      while (co_await take_line()) {}
       throw Error::cancelled();
     }
     if (meeting_->failure) std::rethrow_exception(std::exchange(meeting_->failure, nullptr));

@@ -15,9 +15,10 @@ using ProgressProducer = std::move_only_function<Task<void>(ProgressSink& sink)>
 
 /// A stream of what `producer` writes, each line ended by CRLF.
 ///
-/// The two take turns: the producer runs only while somebody waits in next(), on that executor, and rests in the sink's write() otherwise. So a
-/// slow reader slows it down, nothing queues up, and what it reads from (a request's body) is never touched behind the reader's back. Cancelling
-/// next() ends the producer and waits for its end; destroying the stream before its end cancels it where it rests. `group` joins it.
+/// The two take turns: the producer runs only while somebody waits in next(), on that executor, and rests in the sink's write() otherwise.
+/// So a slow reader slows it down, nothing queues up, and what it reads from (a request's body) is never touched behind the reader's back.
+/// Cancelling next() ends the producer and waits for its end; destroying the stream before its end cancels it where it rests. `group` joins
+/// it.
 ///
 /// next() may throw before the first line: then nothing was sent yet and the failure can still be an HTTP status.
 ProgressStream make_progress_stream(std::shared_ptr<TaskGroup> group, std::string name, ProgressProducer producer);

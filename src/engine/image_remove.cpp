@@ -15,7 +15,8 @@ struct RemovalConflict {
   std::string message;
 
   Error error(const std::string& id) const {
-    return Error::conflict("conflict: unable to delete {} ({}) - {}", short_image_id(id), hard ? "cannot be forced" : "must be forced", message);
+    return Error::conflict("conflict: unable to delete {} ({}) - {}", short_image_id(id), hard ? "cannot be forced" : "must be forced",
+                           message);
   }
 };
 
@@ -26,9 +27,7 @@ constexpr unsigned kHard = kChild | kRunning;
 constexpr unsigned kSoft = kReferenced | kStopped;
 
 /// One tag at most, or one name in all: such an image can be removed by its id.
-bool is_single_reference(const ImageEntry& entry) {
-  return entry.references() == 1 || (entry.references() > 1 && entry.tags.size() <= 1);
-}
+bool is_single_reference(const ImageEntry& entry) { return entry.references() == 1 || (entry.references() > 1 && entry.tags.size() <= 1); }
 
 api::ImageDeleteResponseItem untagged(std::string reference) {
   api::ImageDeleteResponseItem item;
@@ -47,7 +46,8 @@ api::ImageDeleteResponseItem deleted(std::string id) {
 std::optional<RemovalConflict> ImageService::conflict_of(const Table& table, const ImageEntry& entry, unsigned mask) const {
   const std::string& id = entry.facts->id;
   if ((mask & kChild) != 0 && table.has_children(id)) return RemovalConflict{true, false, "image has dependent child images"};
-  if ((mask & kRunning) != 0 && entry.holds > 0) return RemovalConflict{true, true, "image is being used by a container that is being created"};
+  if ((mask & kRunning) != 0 && entry.holds > 0)
+    return RemovalConflict{true, true, "image is being used by a container that is being created"};
   const auto users = containers_.using_image(id);
   if ((mask & kRunning) != 0) {
     for (const auto& user : users) {
@@ -56,7 +56,8 @@ std::optional<RemovalConflict> ImageService::conflict_of(const Table& table, con
       }
     }
   }
-  if ((mask & kReferenced) != 0 && entry.references() > 0) return RemovalConflict{false, false, "image is referenced in multiple repositories"};
+  if ((mask & kReferenced) != 0 && entry.references() > 0)
+    return RemovalConflict{false, false, "image is referenced in multiple repositories"};
   if ((mask & kStopped) != 0) {
     for (const auto& user : users) {
       if (!user->state()->is_running()) {
@@ -91,8 +92,9 @@ Task<ImageService::Deleted> ImageService::remove_match(ImageMatch found, std::st
   }
   if (!force && is_single_reference(entry)) {
     if (const auto users = containers_.using_image(found.id); !users.empty()) {
-      throw Error::conflict("conflict: unable to remove repository reference \"{}\" (must force) - container {} is using its referenced image {}",
-                            text, users.front()->id().short_str(), short_image_id(found.id));
+      throw Error::conflict(
+          "conflict: unable to remove repository reference \"{}\" (must force) - container {} is using its referenced image {}", text,
+          users.front()->id().short_str(), short_image_id(found.id));
     }
   }
   co_await untag(found.id, found.reference, &items);

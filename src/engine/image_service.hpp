@@ -83,8 +83,8 @@ class ImageService final : public ImageRole, public RegistryRole {
   friend class ImageHold;
 
   struct Table : ImageTable {
-    int transfers = 0;                  // loads, imports and pulls in flight
-    std::set<std::string> removed;      // whose content was removed since the first of these began
+    int transfers = 0;              // loads, imports and pulls in flight
+    std::set<std::string> removed;  // whose content was removed since the first of these began
   };
   class Transfer;
 

@@ -72,8 +72,9 @@ const std::string kC(64, 'c');
 TEST_F(ImageServiceTest, AnImageIsFoundByIdPrefixAndName) {
   tag('a', "busybox");
   tag('a', "localhost:5000/team/app", "1.0");
-  for (const std::string& text : {kA, "sha256:" + kA, std::string("aaaa"), std::string("sha256:aa"), std::string("busybox"), std::string("busybox:latest"),
-                                  std::string("docker.io/library/busybox"), std::string("localhost:5000/team/app:1.0")}) {
+  for (const std::string& text :
+       {kA, "sha256:" + kA, std::string("aaaa"), std::string("sha256:aa"), std::string("busybox"), std::string("busybox:latest"),
+        std::string("docker.io/library/busybox"), std::string("localhost:5000/team/app:1.0")}) {
     EXPECT_EQ(id_of(text), "sha256:" + kA) << text;
   }
   expect_failure(service->inspect({"alpine"}), ErrorCode::not_found, "No such image: alpine:latest");
@@ -151,8 +152,7 @@ TEST_F(ImageServiceTest, RemovingOneOfSeveralNamesOnlyUntags) {
   tag('a', "busybox");
   tag('a', "other");
   EXPECT_EQ(remove("other"), std::vector<std::string>{"untagged other:latest"});
-  EXPECT_EQ(remove("busybox"),
-            (std::vector<std::string>{"untagged busybox:latest", "deleted sha256:" + kA, "deleted sha256:chain-of-a"}));
+  EXPECT_EQ(remove("busybox"), (std::vector<std::string>{"untagged busybox:latest", "deleted sha256:" + kA, "deleted sha256:chain-of-a"}));
   EXPECT_EQ(service->find(kA), nullptr);
   EXPECT_TRUE(run(store->load_all(StateKind::image)).empty());
 }
@@ -179,9 +179,10 @@ TEST_F(ImageServiceTest, AParentGoesWithItsLastChildAndNotBefore) {
 TEST_F(ImageServiceTest, AnImageInUseStays) {
   tag('a', "busybox");
   const auto box = user_of('a', '1');
-  expect_failure(service->remove({"busybox"}, {}), ErrorCode::conflict,
-                 "conflict: unable to remove repository reference \"busybox\" (must force) - container 111111111111 is using its referenced image "
-                 "aaaaaaaaaaaa");
+  expect_failure(
+      service->remove({"busybox"}, {}), ErrorCode::conflict,
+      "conflict: unable to remove repository reference \"busybox\" (must force) - container 111111111111 is using its referenced image "
+      "aaaaaaaaaaaa");
   expect_failure(service->remove({"aaaa"}, {}), ErrorCode::conflict,
                  "conflict: unable to delete aaaaaaaaaaaa (must be forced) - image is being used by stopped container 111111111111");
   fakes::start(box);
@@ -229,11 +230,14 @@ TEST_F(ImageServiceTest, LoadTellsProgressAndNames) {
   tag('a', "busybox", "1");
   EXPECT_EQ(run(text_of(service->load(make_text_source("tar"), false), *service)),
             "{\"status\":\"Loading layer\"}\r\n"
-            "{\"stream\":\"The image busybox:1 already exists, renaming the old one with ID sha256:" + kA + " to empty string\\n\"}\r\n"
-            "{\"stream\":\"Loaded image: busybox:1\\n\"}\r\n");
+            "{\"stream\":\"The image busybox:1 already exists, renaming the old one with ID sha256:" +
+                kA +
+                " to empty string\\n\"}\r\n"
+                "{\"stream\":\"Loaded image: busybox:1\\n\"}\r\n");
   EXPECT_EQ(id_of("busybox:1"), make_image('d').id);
   driver.archive = {{make_image('f'), {}, {}}};
-  EXPECT_EQ(run(text_of(service->load(make_text_source("tar"), true), *service)), "{\"stream\":\"Loaded image ID: " + make_image('f').id + "\\n\"}\r\n");
+  EXPECT_EQ(run(text_of(service->load(make_text_source("tar"), true), *service)),
+            "{\"stream\":\"Loaded image ID: " + make_image('f').id + "\\n\"}\r\n");
 }
 
 TEST_F(ImageServiceTest, ALoadThatFailsLeavesNothing) {

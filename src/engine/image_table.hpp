@@ -67,7 +67,7 @@ class ImageTable {
   std::vector<std::string> tags_of(std::string_view repository) const;
 
  private:
-  std::map<std::string, ImageEntry, std::less<>> by_id_;           // "sha256:...", ordered: a prefix is a range
+  std::map<std::string, ImageEntry, std::less<>> by_id_;             // "sha256:...", ordered: a prefix is a range
   std::map<std::string, std::string, std::less<>> id_of_reference_;  // familiar, with tag or digest
 };
 

@@ -20,7 +20,8 @@ class NoProgress final : public ProgressSink {
 };
 
 Error no_registry(std::string_view what) {
-  return Error::not_implemented("{} is not implemented yet: this backend has no registry client; use docker save and docker load to move images", what);
+  return Error::not_implemented(
+      "{} is not implemented yet: this backend has no registry client; use docker save and docker load to move images", what);
 }
 
 }  // namespace
@@ -45,7 +46,8 @@ class ImageService::Transfer {
 
 void ImageService::add_facts(const ImageFacts& facts) {
   images_.write([&](Table& table) {
-    if (table.removed.contains(facts.id)) throw Error::conflict("image {} was removed while it arrived, try again", short_image_id(facts.id));
+    if (table.removed.contains(facts.id))
+      throw Error::conflict("image {} was removed while it arrived, try again", short_image_id(facts.id));
     table.add(std::make_shared<const ImageFacts>(facts));
   });
 }
@@ -95,10 +97,11 @@ Task<ProgressStream> ImageService::import(ImportImageOptions options, std::uniqu
   }
   ImportSpec spec{std::move(options.message), std::move(options.platform), std::move(options.changes)};
   if (spec.message.empty()) spec.message = "Imported from " + options.source;
-  co_return make_progress_stream(tasks_, "image import",
-                                 [this, spec = std::move(spec), reference = std::move(reference), tar = std::move(tar)](ProgressSink& sink) mutable {
-                                   return run_import(std::move(spec), std::move(reference), std::move(tar), sink);
-                                 });
+  co_return make_progress_stream(
+      tasks_, "image import",
+      [this, spec = std::move(spec), reference = std::move(reference), tar = std::move(tar)](ProgressSink& sink) mutable {
+        return run_import(std::move(spec), std::move(reference), std::move(tar), sink);
+      });
 }
 
 Task<void> ImageService::run_import(ImportSpec spec, std::string reference, std::unique_ptr<ByteSource> tar, ProgressSink& sink) {
@@ -152,7 +155,8 @@ Task<std::unique_ptr<ByteSource>> ImageService::save(std::vector<ImageRef> image
     };
     for (const auto& image : images) {
       const auto parsed = api::ImageReference::find(image.text);
-      const auto tags = parsed && parsed->tag().empty() && parsed->digest().empty() ? table.tags_of(parsed->familiar_name()) : std::vector<std::string>();
+      const auto tags =
+          parsed && parsed->tag().empty() && parsed->digest().empty() ? table.tags_of(parsed->familiar_name()) : std::vector<std::string>();
       for (const auto& tag : tags) add(table.owner_of(tag), tag);
       if (!tags.empty()) continue;
       const ImageMatch found = table.require(image.text);

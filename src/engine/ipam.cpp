@@ -77,8 +77,7 @@ std::optional<Subnet> Subnet::find(std::string_view text) {
   return Subnet(*address, *prefix);
 }
 
-Subnet::Subnet(IpAddress address, int prefix)
-    : first_(address.v6_, address.value_ & ~host_mask(address.v6_, prefix)), prefix_(prefix) {}
+Subnet::Subnet(IpAddress address, int prefix) : first_(address.v6_, address.value_ & ~host_mask(address.v6_, prefix)), prefix_(prefix) {}
 
 IpAddress Subnet::last() const { return {first_.v6_, first_.value_ | host_mask(first_.v6_, prefix_)}; }
 bool Subnet::contains(const IpAddress& address) const {

@@ -25,11 +25,12 @@ struct LineFormat {
 
 /// Turns records, which know nothing of lines, into lines, each stream for itself.
 ///
-/// Bytes are copied once, straight into the output; only a line's beginning that waits for the rest is kept. A line longer than kLongestPiece is
-/// written in pieces, of which the first carries the stamp. No allocation per line.
+/// Bytes are copied once, straight into the output; only a line's beginning that waits for the rest is kept. A line longer than
+/// kLongestPiece is written in pieces, of which the first carries the stamp. No allocation per line.
 class LogLines {
  public:
-  explicit LogLines(LineFormat format) : format_(std::move(format)), plain_(!format_.multiplexed && !format_.timestamps && !format_.details) {}
+  explicit LogLines(LineFormat format)
+      : format_(std::move(format)), plain_(!format_.multiplexed && !format_.timestamps && !format_.details) {}
 
   /// @return false: the record is past `until`, so nothing after it is wanted.
   bool add(const LogRecord& record, OutputBuffer& out);

@@ -108,7 +108,8 @@ TEST(LogLines, NothingIsLostWhereverTheOutputIsCut) {
   const std::string whole = lines_of({}, {{kOut, text}});
   for (std::size_t first = 0; first <= text.size(); ++first) {
     for (std::size_t second = first; second <= text.size(); ++second) {
-      EXPECT_EQ(lines_of({}, {{kOut, text.substr(0, first)}, {kOut, text.substr(first, second - first)}, {kOut, text.substr(second)}}), whole);
+      EXPECT_EQ(lines_of({}, {{kOut, text.substr(0, first)}, {kOut, text.substr(first, second - first)}, {kOut, text.substr(second)}}),
+                whole);
     }
   }
 }

@@ -147,7 +147,8 @@ Task<OutputStream> open_log_stream(WorkloadDriver& driver, ContainerPtr containe
                     .until = options.until};
   LogPosition from;
   if (options.tail) {
-    from = *options.tail == 0 ? co_await driver.log_end(container->id()) : co_await driver.log_tail(container->id(), *options.tail, format.streams);
+    from = *options.tail == 0 ? co_await driver.log_end(container->id())
+                              : co_await driver.log_tail(container->id(), *options.tail, format.streams);
   }
   format.surplus_lines = from.surplus_lines;
   const Framing framing = tty ? Framing::raw : Framing::multiplexed;

@@ -33,9 +33,7 @@ LogOptions both_streams() {
   return options;
 }
 
-TEST_F(LogStreamTest, AskingForNeitherStreamIsRefused) {
-  EXPECT_THROW(run(open_log_stream(driver, add(), {})), Error);
-}
+TEST_F(LogStreamTest, AskingForNeitherStreamIsRefused) { EXPECT_THROW(run(open_log_stream(driver, add(), {})), Error); }
 
 TEST_F(LogStreamTest, ATerminalIsRawAndEverythingElseFramed) {
   const auto box = add();
@@ -78,14 +76,13 @@ TEST_F(LogStreamTest, FollowingEndsWithTheRun) {
   options.follow = true;
   const OutputStream stream = run(open_log_stream(driver, box, options));
   std::string seen;
-  run(both(
-      [](ByteSource& source, std::string& text) -> Task<void> { text = co_await fakes::drain(source); }(*stream.bytes, seen),
-      [](std::shared_ptr<fakes::FakeLog> output) -> Task<void> {
-        output->write(StdStream::out, "one\npar");
-        output->write(StdStream::out, "tial");
-        output->set_running(false);
-        co_return;
-      }(log)));
+  run(both([](ByteSource& source, std::string& text) -> Task<void> { text = co_await fakes::drain(source); }(*stream.bytes, seen),
+           [](std::shared_ptr<fakes::FakeLog> output) -> Task<void> {
+             output->write(StdStream::out, "one\npar");
+             output->write(StdStream::out, "tial");
+             output->set_running(false);
+             co_return;
+           }(log)));
   EXPECT_EQ(seen, "one\npartial");
 }
 

@@ -20,7 +20,8 @@ Error none_conflict() {
   return Error::invalid_argument("container cannot be connected to multiple networks with one of the networks in private (none) mode");
 }
 Error shared_conflict() {
-  return Error::invalid_argument("container sharing network namespace with another container or host cannot be connected to any other network");
+  return Error::invalid_argument(
+      "container sharing network namespace with another container or host cannot be connected to any other network");
 }
 
 bool is_user_defined(std::string_view network) {
@@ -44,7 +45,8 @@ void check_endpoint(const std::string& network, const api::EndpointSettings& end
   const std::string v6 = ipam.ipv6_address.value_or("");
   if (!is_user_defined(network)) {
     if (!v4.empty() || !v6.empty()) problems += "\nuser specified IP address is supported on user defined networks only";
-    if (endpoint.aliases && !endpoint.aliases->empty()) problems += "\nnetwork-scoped alias is supported only for containers in user defined networks";
+    if (endpoint.aliases && !endpoint.aliases->empty())
+      problems += "\nnetwork-scoped alias is supported only for containers in user defined networks";
   }
   const auto is_family = [](const std::string& text, bool wanted_v6) {
     const auto address = IpAddress::find(text);
@@ -123,7 +125,8 @@ ContainerNetworks NetworkService::plan(const WorkloadSpec& spec, const std::map<
   if (planned.endpoints.size() > 1 && planned.endpoints.contains("host")) throw host_conflict();
   if (planned.endpoints.size() > 1 && planned.endpoints.contains("none")) throw none_conflict();
   const std::string mac = spec.config.mac_address.value_or("");
-  if (auto& first = planned.endpoints.begin()->second; !mac.empty() && planned.endpoints.size() == 1 && !first.mac_address) first.mac_address = mac;
+  if (auto& first = planned.endpoints.begin()->second; !mac.empty() && planned.endpoints.size() == 1 && !first.mac_address)
+    first.mac_address = mac;
   return planned;
 }
 
@@ -287,7 +290,8 @@ Task<void> NetworkService::connect(NetworkRef network, api::NetworkConnectReques
   if (now.networks->endpoints.contains(name)) {
     throw Error::forbidden("endpoint with name {} already exists in network {}", workload.name, name);
   }
-  if (!driver_.has_user_networks()) throw Error::not_implemented("this backend cannot connect a container to another network; give it at create");
+  if (!driver_.has_user_networks())
+    throw Error::not_implemented("this backend cannot connect a container to another network; give it at create");
   auto endpoint = request.endpoint_config.value_or(api::EndpointSettings());
   check_endpoint(name, endpoint);
   endpoint = at_rest(std::move(endpoint));

@@ -20,7 +20,8 @@ struct PortRange {
 std::uint16_t parse_port(std::string_view text) {
   std::uint16_t port = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size()) throw Error::invalid_argument("invalid port specification: \"{}\"", text);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size())
+    throw Error::invalid_argument("invalid port specification: \"{}\"", text);
   return port;
 }
 
@@ -124,8 +125,9 @@ PublishedPorts PortAllocator::take(const WorkloadSpec& spec) {
           const auto [first, last] = parse_host_port(binding.host_port.value_or(""));
           const auto host_port = find_port(table, port.protocol, addresses, first, last);
           if (!host_port) {
-            throw Error::internal("driver failed programming external connectivity on endpoint {}: Bind for {}:{} failed: port is already allocated",
-                                  spec.name, addresses.front(), first);
+            throw Error::internal(
+                "driver failed programming external connectivity on endpoint {}: Bind for {}:{} failed: port is already allocated",
+                spec.name, addresses.front(), first);
           }
           for (const auto& address : addresses) {
             taken.push_back({port.protocol, address, *host_port});
@@ -150,7 +152,8 @@ PublishedPorts PortAllocator::take(const WorkloadSpec& spec) {
 void PortAllocator::retake(const ContainerId& container, const std::vector<api::PortSummary>& ports) {
   table_.write([&](Table& table) {
     for (const auto& port : ports) {
-      if (port.public_port) table.owner.emplace(Key{std::string(port.type.str()), port.ip.value_or("0.0.0.0"), *port.public_port}, container.str());
+      if (port.public_port)
+        table.owner.emplace(Key{std::string(port.type.str()), port.ip.value_or("0.0.0.0"), *port.public_port}, container.str());
     }
   });
 }

@@ -29,9 +29,12 @@ bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") 
 void refuse_unsupported(const api::NetworkCreateRequest& request, const std::string& driver) {
   if (driver == "host" || driver == "null") throw Error::forbidden("only one instance of \"{}\" network is allowed", driver);
   if (driver == "overlay") {
-    throw Error::unavailable("This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.");
+    throw Error::unavailable(
+        "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try "
+        "again.");
   }
-  if (driver == "macvlan" || driver == "ipvlan") throw Error::not_implemented("networks of driver {} are not implemented; use the driver bridge", driver);
+  if (driver == "macvlan" || driver == "ipvlan")
+    throw Error::not_implemented("networks of driver {} are not implemented; use the driver bridge", driver);
   if (driver != "bridge") throw Error::not_found("could not find plugin {} in v1 plugin registry: plugin \"{}\" not found", driver, driver);
   if (request.config_only.value_or(false) || (request.config_from && !request.config_from->network.value_or("").empty())) {
     throw Error::not_implemented("configuration-only networks are not implemented; give each network its own options");
@@ -42,12 +45,14 @@ void refuse_unsupported(const api::NetworkCreateRequest& request, const std::str
 }
 
 std::string document_of(const std::string& id, const std::string& created, bool predefined, const api::NetworkCreateRequest& request) {
-  return boost::json::serialize(boost::json::object{{"id", id}, {"created", created}, {"predefined", predefined}, {"request", api::to_json(request)}});
+  return boost::json::serialize(
+      boost::json::object{{"id", id}, {"created", created}, {"predefined", predefined}, {"request", api::to_json(request)}});
 }
 
 }  // namespace
 
-NetworkService::NetworkService(NetworkDriver& driver, StateStore& store, EventBus& events, ContainerTable& containers, Clock& clock, Random& random)
+NetworkService::NetworkService(NetworkDriver& driver, StateStore& store, EventBus& events, ContainerTable& containers, Clock& clock,
+                               Random& random)
     : driver_(driver), store_(store), events_(events), containers_(containers), clock_(clock), random_(random) {}
 
 // ---- what is known
@@ -204,8 +209,8 @@ bool NetworkService::is_wanted(const Entry& entry, const api::Filters& filters) 
   }
   const std::string type = entry.predefined ? "builtin" : "custom";
   return filters.exact_match("driver", entry.spec.request.driver.value_or("")) && filters.exact_match("scope", "local") &&
-         filters.exact_match("type", type) && filters.name_match("name", entry.spec.name) && filters.name_match("id", entry.spec.id.str()) &&
-         filters.match_labels(labels_of(entry.spec));
+         filters.exact_match("type", type) && filters.name_match("name", entry.spec.name) &&
+         filters.name_match("id", entry.spec.id.str()) && filters.match_labels(labels_of(entry.spec));
 }
 
 Task<std::vector<api::NetworkInspect>> NetworkService::list(api::Filters filters) {
@@ -267,7 +272,8 @@ Task<api::NetworkCreateResponse> NetworkService::create(api::NetworkCreateReques
   if (driver.empty() || driver == "default") driver = "bridge";
   refuse_unsupported(request, driver);
   if (!driver_.has_user_networks()) {
-    throw Error::not_implemented("this backend has no user-defined networks yet; use the networks bridge, host or none, or --network container:NAME");
+    throw Error::not_implemented(
+        "this backend has no user-defined networks yet; use the networks bridge, host or none, or --network container:NAME");
   }
   auto& ipam = request.ipam ? *request.ipam : request.ipam.emplace();
   if (ipam.driver.value_or("").empty()) ipam.driver = "default";
@@ -346,7 +352,8 @@ Task<api::NetworkPruneResponse> NetworkService::prune(api::Filters filters) {
     std::vector<std::pair<std::string, std::string>> found;  // name, id
     for (const auto& [id, entry] : table.by_id) {
       const auto created = find_rfc3339(entry.created).value_or(kNever);
-      if (entry.predefined || !entry.members.empty() || (until && created > *until) || !filters.match_labels(labels_of(entry.spec))) continue;
+      if (entry.predefined || !entry.members.empty() || (until && created > *until) || !filters.match_labels(labels_of(entry.spec)))
+        continue;
       found.emplace_back(entry.spec.name, id);
     }
     return found;

@@ -24,8 +24,8 @@ namespace sockerless {
 
 /// Networks, their addresses, and the endpoints of containers.
 ///
-/// Addresses and published ports are only given out when the driver has networks of its own; otherwise a container's endpoint says that it is
-/// on the network and nothing more. Threads: any; changes take turns.
+/// Addresses and published ports are only given out when the driver has networks of its own; otherwise a container's endpoint says that it
+/// is on the network and nothing more. Threads: any; changes take turns.
 class NetworkService final : public NetworkRole {
  public:
   NetworkService(NetworkDriver& driver, StateStore& store, EventBus& events, ContainerTable& containers, Clock& clock, Random& random);
@@ -48,8 +48,8 @@ class NetworkService final : public NetworkRole {
   /// @errors invalid_argument: settings that contradict each other or the network.
   ContainerNetworks plan(const WorkloadSpec& spec, const std::map<std::string, api::EndpointSettings>& endpoints) const;
   /// At start, before the driver's: gives out addresses and ports, joins the networks and publishes `connect`. Does not change the record.
-  /// @errors not_found "failed to set up container networking: network x not found"; unavailable, internal: no address or port left. After a
-  /// failure nothing is held.
+  /// @errors not_found "failed to set up container networking: network x not found"; unavailable, internal: no address or port left. After
+  /// a failure nothing is held.
   Task<ContainerNetworks> join(ContainerPtr container);
   /// When the run is over (or its start failed): gives everything back, leaves the networks and publishes `disconnect`.
   /// @param joined  what join() returned, or the record's networks. @return the endpoints as they are at rest.

@@ -99,7 +99,8 @@ TEST_F(NetworkServiceTest, UserNetworksAreCheckedMadeAndFoundAgain) {
   api::NetworkCreateRequest overlapping;
   overlapping.name = "over";
   overlapping.ipam = run(service->inspect({"own"})).ipam;
-  expect_failure(service->create(overlapping), ErrorCode::forbidden, "invalid pool request: Pool overlaps with other one on this address space");
+  expect_failure(service->create(overlapping), ErrorCode::forbidden,
+                 "invalid pool request: Pool overlaps with other one on this address space");
   service = make();
   EXPECT_EQ(run(service->inspect({"web"})).id, id);
   run(service->remove({"web"}));

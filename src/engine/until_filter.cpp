@@ -13,7 +13,8 @@ std::optional<Duration> find_go_duration(std::string_view text) {
     std::string_view name;
     double nanoseconds;
   };
-  static constexpr std::array<Unit, 8> kUnits{{{"ns", 1}, {"us", 1e3}, {"\u00b5s", 1e3}, {"\u03bcs", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 6e10}, {"h", 3.6e12}}};
+  static constexpr std::array<Unit, 8> kUnits{
+      {{"ns", 1}, {"us", 1e3}, {"\u00b5s", 1e3}, {"\u03bcs", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 6e10}, {"h", 3.6e12}}};
   constexpr double kLongest = 9.2e18;
   const bool negative = text.starts_with('-');
   if (negative || text.starts_with('+')) text.remove_prefix(1);

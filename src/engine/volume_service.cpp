@@ -32,7 +32,8 @@ std::string joined(const std::vector<std::string>& ids) {
 
 }  // namespace
 
-VolumeService::VolumeService(VolumeDriver& driver, StateStore& store, EventBus& events, const ContainerTable& containers, Clock& clock, Random& random)
+VolumeService::VolumeService(VolumeDriver& driver, StateStore& store, EventBus& events, const ContainerTable& containers, Clock& clock,
+                             Random& random)
     : driver_(driver), store_(store), events_(events), containers_(containers), clock_(clock), random_(random) {}
 
 Task<void> VolumeService::restore() {
@@ -74,7 +75,8 @@ Task<api::VolumeListResponse> VolumeService::list(api::Filters filters) {
   auto& volumes = response.volumes.emplace();
   volumes_.read([&](const Table& table) {
     for (const auto& [name, entry] : table) {
-      if (!names.matches(name) || !filters.exact_match("driver", entry.volume.driver) || !filters.match_labels(labels_of(entry.volume))) continue;
+      if (!names.matches(name) || !filters.exact_match("driver", entry.volume.driver) || !filters.match_labels(labels_of(entry.volume)))
+        continue;
       if (asks_dangling && want_dangling != (entry.holds == 0 && users_of(name).empty())) continue;
       volumes.push_back(entry.volume);
     }

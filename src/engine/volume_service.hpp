@@ -25,8 +25,8 @@ class VolumeHold;
 /// A volume as a container that is being made gets it.
 struct AcquiredVolume {
   std::string name;
-  std::string mount_point;  ///< the driver's
-  bool created = false;     ///< it is new: it takes over what the image has at the destination
+  std::string mount_point;           ///< the driver's
+  bool created = false;              ///< it is new: it takes over what the image has at the destination
   std::shared_ptr<VolumeHold> hold;  ///< keep it until the container is in the table
 };
 

@@ -144,7 +144,8 @@ Task<void> attach_container(Call& call) {
   // Whatever is wrong is an HTTP error as long as HTTP is spoken.
   std::unique_ptr<AttachSession> session = co_await call.backend.containers().attach({call.id}, options);
   const std::string_view type = upgrade ? stream_type(call, session->framing()) : api::kRawStreamType;
-  std::unique_ptr<net::HijackedConnection> connection = co_await call.exchange.hijack(upgrade ? 101 : 200, {{"Content-Type", std::string(type)}});
+  std::unique_ptr<net::HijackedConnection> connection =
+      co_await call.exchange.hijack(upgrade ? 101 : 200, {{"Content-Type", std::string(type)}});
   co_await serve_session(std::move(session), std::move(connection), options.use_stdin ? UseStdin::yes : UseStdin::no);
 }
 

@@ -79,7 +79,8 @@ Task<void> write_all(Transport& transport, Pieces pieces);
 
 std::unique_ptr<Transport> make_plain_transport(StreamSocket socket, PeerInfo peer);
 
-/// Returns when the kernel reports the socket hung up or failed. Of a TCP peer that only half-closed and then vanished, keep-alive learns it.
+/// Returns when the kernel reports the socket hung up or failed. Of a TCP peer that only half-closed and then vanished, keep-alive learns
+/// it.
 Task<void> until_hung_up(StreamSocket& socket);
 
 /// What the other end of an accepted or connected socket is.

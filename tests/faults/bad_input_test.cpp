@@ -21,8 +21,7 @@ class BadInput : public testing::Test {
   static HttpProbe& api() { return daemon_->api(); }
   static std::string message_of(const Reply& reply) { return std::string(boost::json::parse(reply.body).at("message").as_string()); }
   static std::string create(const std::string& name, const std::string& label = "forever") {
-    const std::string body =
-        fmt::format(R"({{"Image":"busybox","Cmd":["sleep"],"Labels":{{"sockerless.sim.run_time":"{}"}}}})", label);
+    const std::string body = fmt::format(R"({{"Image":"busybox","Cmd":["sleep"],"Labels":{{"sockerless.sim.run_time":"{}"}}}})", label);
     return std::string(boost::json::parse(api().must("POST", "/containers/create?name=" + name, body)).at("Id").as_string());
   }
 

@@ -78,7 +78,9 @@ TEST_F(GoneClient, InTheMiddleOfFollowedLogsAndOfAWait) {
 TEST_F(GoneClient, InTheMiddleOfALoadAndAnImport) {
   for (const char* target : {"/images/load", "/images/create?fromSrc=-&repo=half"}) {
     const UniqueFd upload = connect_unix(daemon_.socket());
-    send_all(upload.get(), fmt::format("POST {} HTTP/1.1\r\nHost: docker\r\nContent-Type: application/x-tar\r\nContent-Length: 100000000\r\n\r\n", target));
+    send_all(
+        upload.get(),
+        fmt::format("POST {} HTTP/1.1\r\nHost: docker\r\nContent-Type: application/x-tar\r\nContent-Length: 100000000\r\n\r\n", target));
     send_all(upload.get(), std::string_view(busybox_rootfs()).substr(0, 1'000'000));
   }
   expect_all_is_well();

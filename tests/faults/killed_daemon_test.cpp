@@ -30,8 +30,9 @@ struct Progress {
 };
 
 std::string create(HttpProbe& api) {
-  const std::string answer = api.must("POST", "/containers/create",
-                                      R"({"Image":"busybox:latest","Cmd":["sh","-c","echo out; exit 7"],"HostConfig":{"NetworkMode":"none"}})");
+  const std::string answer =
+      api.must("POST", "/containers/create",
+               R"({"Image":"busybox:latest","Cmd":["sh","-c","echo out; exit 7"],"HostConfig":{"NetworkMode":"none"}})");
   return std::string(boost::json::parse(answer).at("Id").as_string());
 }
 
@@ -89,7 +90,8 @@ std::vector<std::string> processes_of(const std::string& state, pid_t daemon) {
   std::vector<std::string> found;
   for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
     const std::string pid = entry.path().filename();
-    if (pid.find_first_not_of("0123456789") != std::string::npos || pid == std::to_string(daemon) || pid == std::to_string(::getpid())) continue;
+    if (pid.find_first_not_of("0123456789") != std::string::npos || pid == std::to_string(daemon) || pid == std::to_string(::getpid()))
+      continue;
     std::ifstream in(entry.path() / "cmdline");
     std::string command((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
     std::ranges::replace(command, '\0', ' ');
@@ -105,7 +107,8 @@ std::vector<std::string> paths_named(const std::filesystem::path& root, const st
   for (auto it = std::filesystem::recursive_directory_iterator(root, std::filesystem::directory_options::skip_permission_denied, ignored);
        it != std::filesystem::recursive_directory_iterator(); it.increment(ignored)) {
     const std::string name = it->path().filename();
-    if (std::ranges::any_of(ids, [&name](const std::string& id) { return name.find(id) != std::string::npos; })) found.push_back(it->path());
+    if (std::ranges::any_of(ids, [&name](const std::string& id) { return name.find(id) != std::string::npos; }))
+      found.push_back(it->path());
   }
   return found;
 }

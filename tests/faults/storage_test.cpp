@@ -82,7 +82,8 @@ TEST(HostileArchive, NothingIsWrittenOutside) {
       tar_member(far_up, "evil") + tar_end(),
       tar_member(victim, "evil") + tar_end(),
       tar_member("link", "", '2', outside.path()) + tar_member("link/victim", "evil") + tar_end(),
-      tar_member("dir", "", '2', "../../../../../../../../../../.." + outside.path().string()) + tar_member("dir/victim", "evil") + tar_end(),
+      tar_member("dir", "", '2', "../../../../../../../../../../.." + outside.path().string()) + tar_member("dir/victim", "evil") +
+          tar_end(),
       tar_member("hard", "", '1', "../../../../../../../../../../../etc/passwd") + tar_end(),
       tar_member("short", std::string(5000, 'x')).substr(0, 1024),
   };

@@ -67,8 +67,7 @@ void HttpProbe::connect() {
   buffer_.clear();
 }
 
-void HttpProbe::send(std::string_view method, std::string_view target, std::string_view body, std::string_view content_type,
-                     bool upgrade) {
+void HttpProbe::send(std::string_view method, std::string_view target, std::string_view body, std::string_view content_type, bool upgrade) {
   std::string request = fmt::format("{} {} HTTP/1.1\r\nHost: docker\r\n", method, target);
   if (upgrade) request += "Connection: Upgrade\r\nUpgrade: tcp\r\n";
   if (!body.empty()) request += fmt::format("Content-Type: {}\r\n", content_type);

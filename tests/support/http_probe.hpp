@@ -19,12 +19,14 @@ class HttpProbe {
   explicit HttpProbe(std::string socket_path) : socket_path_(std::move(socket_path)) {}
 
   /// @errors unavailable: no answer. The status is not judged.
-  Reply call(std::string_view method, std::string_view target, std::string_view body = {}, std::string_view content_type = "application/json");
+  Reply call(std::string_view method, std::string_view target, std::string_view body = {},
+             std::string_view content_type = "application/json");
   /// The same, and the status must be 2xx. @errors internal with the answer's text.
   std::string must(std::string_view method, std::string_view target, std::string_view json_body = {});
   /// Uploads `body` (a tar). The status must be 2xx.
   std::string upload(std::string_view target, std::string_view body);
-  /// Hijacks a connection of its own: sends the request and returns the socket after the answer's head. `surplus` gets bytes behind the head.
+  /// Hijacks a connection of its own: sends the request and returns the socket after the answer's head. `surplus` gets bytes behind the
+  /// head.
   UniqueFd hijack(std::string_view target, std::string_view json_body, std::string& surplus);
   /// Requests on a connection of its own and counts the body's bytes (chunked or until the end) without keeping them.
   std::uint64_t drain(std::string_view target);

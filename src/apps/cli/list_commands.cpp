@@ -59,7 +59,8 @@ std::string quoted_command(std::string command) {
 
 int ps_command(const std::string& host, bool all, bool quiet) {
   Daemon daemon(host);
-  const auto containers = api::parse_json<std::vector<api::ContainerSummary>>(run(daemon.get(all ? "/containers/json?all=1" : "/containers/json")));
+  const auto containers =
+      api::parse_json<std::vector<api::ContainerSummary>>(run(daemon.get(all ? "/containers/json?all=1" : "/containers/json")));
   std::vector<std::vector<std::string>> rows{{"CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"}};
   for (const auto& container : containers) {
     const std::string id = short_id(container.id.value_or(""));
@@ -88,7 +89,8 @@ int images_command(const std::string& host, bool quiet) {
     if (tags.empty()) tags = {"<none>:<none>"};
     for (const std::string& tag : tags) {
       const auto colon = tag.rfind(':');
-      rows.push_back({tag.substr(0, colon), tag.substr(colon + 1), id, age_of(image.created), fmt::format("{:.2f}MB", static_cast<double>(image.size) / 1e6)});
+      rows.push_back({tag.substr(0, colon), tag.substr(colon + 1), id, age_of(image.created),
+                      fmt::format("{:.2f}MB", static_cast<double>(image.size) / 1e6)});
     }
   }
   if (!quiet) print_table(std::move(rows));
@@ -101,7 +103,8 @@ int version_command(const std::string& host) {
   Daemon daemon(host);
   const auto version = api::parse_json<api::SystemVersion>(run(daemon.get("/version")));
   fmt::print("Server: {}\n  API version: {} (minimum {})\n  OS/Arch:     {}/{}\n  Address:     {}\n", version.version.value_or("?"),
-             version.api_version.value_or("?"), version.min_api_version.value_or("?"), version.os.value_or("?"), version.arch.value_or("?"), host);
+             version.api_version.value_or("?"), version.min_api_version.value_or("?"), version.os.value_or("?"), version.arch.value_or("?"),
+             host);
   return 0;
 }
 

@@ -41,7 +41,8 @@ Task<void> start(Daemon& daemon, std::string path) { co_await daemon.post(path +
 /// The exit code docker's command line gives when the start itself failed.
 int code_of_failed_start(const Error& error) {
   const std::string& text = error.message();
-  if (text.find("executable file not found") != std::string::npos || text.find("no such file or directory") != std::string::npos) return 127;
+  if (text.find("executable file not found") != std::string::npos || text.find("no such file or directory") != std::string::npos)
+    return 127;
   if (text.find("permission denied") != std::string::npos || text.find("is a directory") != std::string::npos) return 126;
   return 125;
 }
@@ -102,8 +103,8 @@ Task<int> exec_in_container(Daemon& daemon, ExecOptions options) {
   if (!options.environment.empty()) request.env = options.environment;
   if (!options.working_dir.empty()) request.working_dir = options.working_dir;
   if (!options.user.empty()) request.user = options.user;
-  const auto created =
-      api::parse_json<api::IDResponse>(co_await daemon.post("/containers/" + path_segment(options.container) + "/exec", api::to_json(request)));
+  const auto created = api::parse_json<api::IDResponse>(
+      co_await daemon.post("/containers/" + path_segment(options.container) + "/exec", api::to_json(request)));
   const std::string path = "/exec/" + created.id;
   api::ExecStartRequest start_request;
   start_request.detach = options.detach;

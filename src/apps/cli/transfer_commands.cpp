@@ -64,7 +64,8 @@ int logs_command(const std::string& host, const LogsOptions& options) {
   return 0;
 }
 
-int import_command(const std::string& host, const std::string& file, const std::string& reference, const std::vector<std::string>& changes) {
+int import_command(const std::string& host, const std::string& file, const std::string& reference,
+                   const std::vector<std::string>& changes) {
   std::vector<std::pair<std::string, std::string>> query{{"fromSrc", "-"}};
   if (!reference.empty()) query.emplace_back("repo", reference);
   for (const std::string& change : changes) query.emplace_back("changes", change);

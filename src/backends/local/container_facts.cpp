@@ -62,7 +62,7 @@ std::map<std::string, std::uint64_t> read_table(const std::string& path) {
 }
 
 std::uint64_t memory_of_host() {
-  struct sysinfo info {};
+  struct sysinfo info{};
   ::sysinfo(&info);
   return static_cast<std::uint64_t>(info.totalram) * info.mem_unit;
 }

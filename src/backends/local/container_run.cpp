@@ -64,7 +64,8 @@ std::optional<WorkloadExit> blocking_read_exit_record(const std::string& directo
   return parse_exit_record(text.str());
 }
 
-void blocking_clean_run(const std::vector<std::string>& runtime, const CgroupHost& cgroups, const ContainerId& id, const std::string& directory) {
+void blocking_clean_run(const std::vector<std::string>& runtime, const CgroupHost& cgroups, const ContainerId& id,
+                        const std::string& directory) {
   if (!runtime.empty()) {
     auto command = runtime;
     command.insert(command.end(), {"delete", "--force", id.str()});
@@ -80,14 +81,16 @@ void blocking_clean_run(const std::vector<std::string>& runtime, const CgroupHos
   }
 }
 
-WorkloadExit blocking_bury_lost_run(const std::vector<std::string>& runtime, const CgroupHost& cgroups, const ContainerId& id, const std::string& directory) {
+WorkloadExit blocking_bury_lost_run(const std::vector<std::string>& runtime, const CgroupHost& cgroups, const ContainerId& id,
+                                    const std::string& directory) {
   log_.error("a container's monitor is lost id={}", id.str());
   blocking_clean_run(runtime, cgroups, id, directory);
   WorkloadExit lost;
   lost.exit_code = kLostExitCode;
   lost.finished_at = system_clock().now();
   lost.error = kLostWords;
-  const json::object record{{"exit_code", lost.exit_code}, {"oom_killed", false}, {"finished_at", unix_nanoseconds(lost.finished_at)}, {"error", lost.error}};
+  const json::object record{
+      {"exit_code", lost.exit_code}, {"oom_killed", false}, {"finished_at", unix_nanoseconds(lost.finished_at)}, {"error", lost.error}};
   const std::string path = directory + "/" + kExitRecordName;
   std::ofstream(path + ".tmp") << json::serialize(record) << '\n';
   fs::rename(path + ".tmp", path);

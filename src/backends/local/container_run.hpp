@@ -59,9 +59,11 @@ WorkloadExit parse_exit_record(const std::string& text);
 /// The end of a run whose monitor was killed: nobody knows how the process ended. Ends what is left of it, cleans up, and writes the
 /// record the monitor would have written: 137, with words. May block.
 /// @param runtime  the runtime's command; empty: no runtime works any more, control groups and mounts are cleaned up all the same.
-WorkloadExit blocking_bury_lost_run(const std::vector<std::string>& runtime, const CgroupHost& cgroups, const ContainerId& id, const std::string& directory);
+WorkloadExit blocking_bury_lost_run(const std::vector<std::string>& runtime, const CgroupHost& cgroups, const ContainerId& id,
+                                    const std::string& directory);
 
 /// Ends and removes everything of a run: processes, the runtime's state, control groups, the mount, sockets. Idempotent. May block.
-void blocking_clean_run(const std::vector<std::string>& runtime, const CgroupHost& cgroups, const ContainerId& id, const std::string& directory);
+void blocking_clean_run(const std::vector<std::string>& runtime, const CgroupHost& cgroups, const ContainerId& id,
+                        const std::string& directory);
 
 }  // namespace sockerless::local

@@ -19,16 +19,19 @@ namespace fs = std::filesystem;
 
 namespace {
 
-bool append_device(const std::string& path, const std::string& path_in_container, const std::string& permissions, std::vector<DeviceNode>& devices) {
-  struct stat status {};
+bool append_device(const std::string& path, const std::string& path_in_container, const std::string& permissions,
+                   std::vector<DeviceNode>& devices) {
+  struct stat status{};
   if (::stat(path.c_str(), &status) != 0 || (!S_ISCHR(status.st_mode) && !S_ISBLK(status.st_mode))) return false;
   devices.push_back({path_in_container, S_ISCHR(status.st_mode) ? "c" : "b", static_cast<std::int64_t>(major(status.st_rdev)),
                      static_cast<std::int64_t>(minor(status.st_rdev)), status.st_mode & 07777, status.st_uid, status.st_gid, permissions});
   return true;
 }
 
-void append_directory(const fs::path& directory, const std::string& path_in_container, const std::string& permissions, std::vector<DeviceNode>& devices) {
-  static const std::set<std::string> kSkipped = {"pts", "shm", "fd", "mqueue", "console", "stdin", "stdout", "stderr", ".lxc", ".lxd-mounts", ".udev"};
+void append_directory(const fs::path& directory, const std::string& path_in_container, const std::string& permissions,
+                      std::vector<DeviceNode>& devices) {
+  static const std::set<std::string> kSkipped = {"pts",    "shm",    "fd",   "mqueue",      "console", "stdin",
+                                                 "stdout", "stderr", ".lxc", ".lxd-mounts", ".udev"};
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(directory, error)) {
     const std::string name = entry.path().filename();
@@ -48,7 +51,8 @@ std::vector<DeviceNode> blocking_host_devices() {
   std::vector<DeviceNode> devices;
   append_directory("/dev", "/dev", "rwm", devices);
   // The runtime makes these itself.
-  static const std::set<std::string> kStandard = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx"};
+  static const std::set<std::string> kStandard = {"/dev/null",    "/dev/zero", "/dev/full", "/dev/random",
+                                                  "/dev/urandom", "/dev/tty",  "/dev/ptmx"};
   std::erase_if(devices, [](const DeviceNode& device) { return kStandard.contains(device.path); });
   return devices;
 }

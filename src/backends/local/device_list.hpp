@@ -26,7 +26,8 @@ struct DeviceNode {
 std::vector<DeviceNode> blocking_host_devices();
 
 /// The devices asked for; a directory stands for all devices in it. May block.
-/// @errors invalid_argument in Docker's words: "error gathering device information while adding custom device \"/dev/x\": no such file or directory".
+/// @errors invalid_argument in Docker's words: "error gathering device information while adding custom device \"/dev/x\": no such file or
+/// directory".
 std::vector<DeviceNode> blocking_find_devices(const std::vector<OciDevice>& wanted);
 
 /// "c 1:3 rwm" as a rule of the OCI configuration. @errors invalid_argument.

@@ -19,7 +19,9 @@ using Descriptor = asio::posix::stream_descriptor;
 
 class DescriptorStdin final : public StdinWriter {
  public:
-  DescriptorStdin(const asio::any_io_executor& executor, UniqueFd fd, bool tty) : stream_(executor, fd.release()), tty_(tty) { stream_.non_blocking(true); }
+  DescriptorStdin(const asio::any_io_executor& executor, UniqueFd fd, bool tty) : stream_(executor, fd.release()), tty_(tty) {
+    stream_.non_blocking(true);
+  }
 
   Task<void> write(std::span<const std::byte> input) override {
     boost::system::error_code error;
@@ -124,7 +126,8 @@ class LocalExecProcess final : public ExecProcess {
 
 }  // namespace
 
-std::unique_ptr<ExecProcess> make_exec_process(asio::any_io_executor executor, std::int64_t pid, ExecStreams streams, std::shared_ptr<ExecEnd> end) {
+std::unique_ptr<ExecProcess> make_exec_process(asio::any_io_executor executor, std::int64_t pid, ExecStreams streams,
+                                               std::shared_ptr<ExecEnd> end) {
   return std::make_unique<LocalExecProcess>(executor, pid, std::move(streams), std::move(end));
 }
 

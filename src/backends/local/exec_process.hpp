@@ -24,6 +24,7 @@ struct ExecStreams {
 };
 
 /// @errors internal: not the descriptors that belong to it.
-std::unique_ptr<ExecProcess> make_exec_process(asio::any_io_executor executor, std::int64_t pid, ExecStreams streams, std::shared_ptr<ExecEnd> end);
+std::unique_ptr<ExecProcess> make_exec_process(asio::any_io_executor executor, std::int64_t pid, ExecStreams streams,
+                                               std::shared_ptr<ExecEnd> end);
 
 }  // namespace sockerless::local

@@ -55,7 +55,8 @@ std::string blocking_open_directory(const std::string& wanted) {
 /// One daemon a directory. The lock ends with the process, however that ends.
 UniqueFd blocking_lock(const std::string& directory) {
   UniqueFd lock = blocking_open(directory + "/lock", O_RDWR | O_CREAT, 0600);
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) throw Error::conflict("the state directory {} is used by another sockerless daemon", directory);
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
+    throw Error::conflict("the state directory {} is used by another sockerless daemon", directory);
   return lock;
 }
 
@@ -64,7 +65,8 @@ UniqueFd blocking_lock(const std::string& directory) {
 std::unique_ptr<Backend> make_local_backend(LocalOptions options) {
   const std::string directory = blocking_open_directory(options.state_directory);
   UniqueFd lock = blocking_lock(directory);
-  auto store = options.state_directory == kInMemory ? make_memory_store() : blocking_open_sqlite_store(directory + "/state.db", options.blocking_pool);
+  auto store = options.state_directory == kInMemory ? make_memory_store()
+                                                    : blocking_open_sqlite_store(directory + "/state.db", options.blocking_pool);
   auto images = local::ImageStore::blocking_open(directory + "/images");
   local::WorkloadOptions workloads{.state_directory = directory,
                                    .runtime = std::move(options.runtime),

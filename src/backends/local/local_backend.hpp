@@ -19,8 +19,8 @@ struct LocalOptions {
   Clock& clock = system_clock();
   Random& random = system_random();
   std::string state_directory = "/var/lib/sockerless";  ///< "memory": a new directory under /tmp and no database
-  std::string runtime{};       ///< OCI runtime, a name or a path; empty: crun, else runc
-  std::string monitor_path{};  ///< empty: sockerless-monitor beside the running program
+  std::string runtime{};                                ///< OCI runtime, a name or a path; empty: crun, else runc
+  std::string monitor_path{};                           ///< empty: sockerless-monitor beside the running program
 };
 
 /// Docker's semantics over real containers on this machine (README.md). Blocks while it opens its directory.

@@ -27,7 +27,7 @@ static_assert(kTailBlockBytes > kMaxRecordPayload + kRecordOverhead);
 UniqueFd open_log_file(const std::string& path) { return UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)); }
 
 std::uint64_t file_size(int fd) {
-  struct stat status {};
+  struct stat status{};
   return ::fstat(fd, &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
 }
 
@@ -142,8 +142,7 @@ class FileLogReader final : public LogReader {
     }
     if (file_size(file_.get()) <= offset_) co_return std::span<const LogRecord>();
     if (buffer_.empty()) buffer_.resize(kBatchBytes);
-    const std::size_t have =
-        co_await run_blocking(pool_, [this] { return read_at(file_.get(), buffer_.data(), buffer_.size(), offset_); });
+    const std::size_t have = co_await run_blocking(pool_, [this] { return read_at(file_.get(), buffer_.data(), buffer_.size(), offset_); });
     std::size_t used = 0;
     const auto data = std::span(buffer_).first(have);
     while (const std::size_t size = record_size(data.subspan(used))) {
@@ -174,7 +173,8 @@ class FileLogReader final : public LogReader {
 
 }  // namespace
 
-std::unique_ptr<LogReader> make_log_reader(BlockingPool& pool, std::shared_ptr<LogFeed> feed, std::shared_ptr<void> watch, std::uint64_t offset) {
+std::unique_ptr<LogReader> make_log_reader(BlockingPool& pool, std::shared_ptr<LogFeed> feed, std::shared_ptr<void> watch,
+                                           std::uint64_t offset) {
   return std::make_unique<FileLogReader>(pool, std::move(feed), std::move(watch), offset);
 }
 

@@ -48,6 +48,7 @@ std::uint64_t blocking_log_end(const std::string& path);
 LogPosition blocking_log_tail(const std::string& path, std::uint64_t lines, StreamSelection streams);
 
 /// A reader from `offset` on. @param watch  keeps the feed informed of growth; see LogWatcher::watch.
-std::unique_ptr<LogReader> make_log_reader(BlockingPool& pool, std::shared_ptr<LogFeed> feed, std::shared_ptr<void> watch, std::uint64_t offset);
+std::unique_ptr<LogReader> make_log_reader(BlockingPool& pool, std::shared_ptr<LogFeed> feed, std::shared_ptr<void> watch,
+                                           std::uint64_t offset);
 
 }  // namespace sockerless::local

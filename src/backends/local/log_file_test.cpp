@@ -45,7 +45,9 @@ class LogFileTest : public testing::Test {
     for (;;) {
       const auto batch = run(reader->next());
       if (batch.empty()) return result;
-      for (const auto& one : batch) result.push_back((one.stream == StdStream::err ? "2:" : "") + std::string(reinterpret_cast<const char*>(one.payload.data()), one.payload.size()));
+      for (const auto& one : batch)
+        result.push_back((one.stream == StdStream::err ? "2:" : "") +
+                         std::string(reinterpret_cast<const char*>(one.payload.data()), one.payload.size()));
     }
   }
   /// What is left of the tail after the surplus lines are dropped.

@@ -12,8 +12,8 @@ namespace sockerless::local {
 
 namespace {
 
-std::vector<std::string> monitor_command(const MonitorProgram& monitor, std::string_view mode, const std::string& id, const std::string& directory,
-                                         int channel) {
+std::vector<std::string> monitor_command(const MonitorProgram& monitor, std::string_view mode, const std::string& id,
+                                         const std::string& directory, int channel) {
   return {monitor.path,
           std::string(mode),
           "--id=" + id,
@@ -61,8 +61,7 @@ Launched blocking_launch_exec(const MonitorProgram& monitor, const OciRuntime& r
 
 void blocking_reap(pid_t monitor) {
   int status = 0;
-  while (monitor > 0 && ::waitpid(monitor, &status, 0) < 0 && errno == EINTR) {
-  }
+  while (monitor > 0 && ::waitpid(monitor, &status, 0) < 0 && errno == EINTR) {}
 }
 
 }  // namespace sockerless::local

@@ -4,10 +4,9 @@
 #include <filesystem>
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-
-#include <fmt/format.h>
 
 #include "base/error.hpp"
 #include "base/unique_fd.hpp"
@@ -26,14 +25,14 @@ std::string path_of(const UniqueFd& fd) { return fmt::format("/proc/self/fd/{}",
 }  // namespace
 
 bool blocking_is_mount_point(const std::string& path) {
-  struct stat here {};
-  struct stat parent {};
+  struct stat here{};
+  struct stat parent{};
   if (::lstat(path.c_str(), &here) != 0 || ::lstat((path + "/..").c_str(), &parent) != 0) return false;
   return here.st_dev != parent.st_dev;
 }
 
-void blocking_mount_overlay(const std::vector<std::string>& lower, const std::string& upper, const std::string& work, const std::string& target,
-                            LayerLife life) {
+void blocking_mount_overlay(const std::vector<std::string>& lower, const std::string& upper, const std::string& work,
+                            const std::string& target, LayerLife life) {
   for (const auto* folder : {&upper, &work, &target}) fs::create_directories(*folder);
   ::chmod(upper.c_str(), 0755);  // it is the container's "/"
   if (blocking_is_mount_point(target)) return;
@@ -59,7 +58,8 @@ void blocking_mount_overlay(const std::vector<std::string>& lower, const std::st
   const int failure = errno;
   Error error = from_errno(failure, "mount the container's root file system (overlay)");
   if (failure == ENODEV) throw Error::unavailable("the kernel has no overlay file system: load the module overlay");
-  if (failure == EINVAL) error.add_context("the state directory must be on a file system that can hold overlay's upper layer (not itself an overlay)");
+  if (failure == EINVAL)
+    error.add_context("the state directory must be on a file system that can hold overlay's upper layer (not itself an overlay)");
   throw error;
 }
 

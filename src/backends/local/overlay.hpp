@@ -19,15 +19,15 @@ class LayerSource {
   virtual std::vector<std::string> holds() const = 0;
 };
 
-/// Whether anybody will look at a writable layer after this machine has crashed. Unmounting an overlay writes the whole file system behind its
-/// upper layer to the disk; for a layer that is thrown away after the run (--rm) that is left out (overlay's `volatile`).
+/// Whether anybody will look at a writable layer after this machine has crashed. Unmounting an overlay writes the whole file system behind
+/// its upper layer to the disk; for a layer that is thrown away after the run (--rm) that is left out (overlay's `volatile`).
 enum class LayerLife { kept, thrown_away };
 
 /// Mounts `lower` (topmost first) with the writable `upper` at `target`. Folders are made where they are missing. Idempotent: a target
 /// that is a mount already is left as it is. May block.
 /// @errors from_errno, with what the kernel wants named.
-void blocking_mount_overlay(const std::vector<std::string>& lower, const std::string& upper, const std::string& work, const std::string& target,
-                            LayerLife life);
+void blocking_mount_overlay(const std::vector<std::string>& lower, const std::string& upper, const std::string& work,
+                            const std::string& target, LayerLife life);
 
 /// Unmounts, also when it is busy. Idempotent. May block.
 void blocking_unmount(const std::string& target);

@@ -31,9 +31,18 @@ constexpr std::string_view kDefaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/
 constexpr std::int64_t kDefaultPeriod = 100'000;
 constexpr std::int64_t kNanosecondsPerSecond = 1'000'000'000;
 
-constexpr std::array kMaskedPaths = {"/proc/acpi",         "/proc/asound",      "/proc/interrupts",  "/proc/kcore",
-                                     "/proc/keys",         "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",
-                                     "/proc/timer_list",   "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware"};
+constexpr std::array kMaskedPaths = {"/proc/acpi",
+                                     "/proc/asound",
+                                     "/proc/interrupts",
+                                     "/proc/kcore",
+                                     "/proc/keys",
+                                     "/proc/latency_stats",
+                                     "/proc/sched_debug",
+                                     "/proc/scsi",
+                                     "/proc/timer_list",
+                                     "/proc/timer_stats",
+                                     "/sys/devices/virtual/powercap",
+                                     "/sys/firmware"};
 constexpr std::array kReadOnlyPaths = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
 
 constexpr std::array kRlimitNames = {
@@ -53,10 +62,12 @@ bool has_variable(const std::vector<std::string>& environment, std::string_view 
 json::array make_environment(const OciSettings& settings, const ContainerUser& user) {
   json::array environment;
   if (!has_variable(settings.environment, "PATH")) environment.emplace_back(kDefaultPath);
-  if (!settings.hostname.empty() && !has_variable(settings.environment, "HOSTNAME")) environment.emplace_back("HOSTNAME=" + settings.hostname);
+  if (!settings.hostname.empty() && !has_variable(settings.environment, "HOSTNAME"))
+    environment.emplace_back("HOSTNAME=" + settings.hostname);
   if (settings.tty && !has_variable(settings.environment, "TERM")) environment.emplace_back("TERM=xterm");
   for (const auto& entry : settings.environment) {
-    if (entry.find('=') != std::string::npos) environment.emplace_back(entry);  // a bare name unsets: Docker's `-e NAME` of an unset variable
+    if (entry.find('=') != std::string::npos)
+      environment.emplace_back(entry);  // a bare name unsets: Docker's `-e NAME` of an unset variable
   }
   if (!has_variable(settings.environment, "HOME")) environment.emplace_back("HOME=" + user.home);
   return environment;
@@ -140,7 +151,8 @@ json::array make_device_rules(const OciSettings& settings, const std::vector<Dev
     rules.push_back(json::object{{"allow", true}, {"type", "c"}, {"major", major}, {"minor", minor}, {"access", "rwm"}});
   }
   for (const auto& device : devices) {
-    rules.push_back(json::object{{"allow", true}, {"type", device.type}, {"major", device.major}, {"minor", device.minor}, {"access", device.permissions}});
+    rules.push_back(json::object{
+        {"allow", true}, {"type", device.type}, {"major", device.major}, {"minor", device.minor}, {"access", device.permissions}});
   }
   for (const auto& rule : settings.device_cgroup_rules) rules.push_back(parse_device_rule(rule));
   return rules;
@@ -150,12 +162,12 @@ json::array make_devices(const std::vector<DeviceNode>& devices) {
   json::array result;
   for (const auto& device : devices) {
     result.push_back(json::object{{"path", device.path},
-                      {"type", device.type},
-                      {"major", device.major},
-                      {"minor", device.minor},
-                      {"fileMode", device.mode},
-                      {"uid", device.uid},
-                      {"gid", device.gid}});
+                                  {"type", device.type},
+                                  {"major", device.major},
+                                  {"minor", device.minor},
+                                  {"fileMode", device.mode},
+                                  {"uid", device.uid},
+                                  {"gid", device.gid}});
   }
   return result;
 }
@@ -210,13 +222,15 @@ SecurityOptions parse_security_options(const std::vector<std::string>& options) 
     const std::string key = option.substr(0, at);
     const std::string value = at == std::string::npos ? std::string() : option.substr(at + 1);
     if (key == "no-new-privileges") {
-      if (at != std::string::npos && value != "true" && value != "false") throw Error::invalid_argument("invalid --security-opt: \"{}\"", option);
+      if (at != std::string::npos && value != "true" && value != "false")
+        throw Error::invalid_argument("invalid --security-opt: \"{}\"", option);
       result.no_new_privileges = value != "false";
     } else if (key == "seccomp") {
       if (value == "unconfined") {
         result.seccomp_unconfined = true;
       } else if (value != "builtin" && !value.empty()) {
-        throw Error::not_implemented("a custom seccomp profile is not supported by the local backend yet: use the default or seccomp=unconfined");
+        throw Error::not_implemented(
+            "a custom seccomp profile is not supported by the local backend yet: use the default or seccomp=unconfined");
       }
     } else if (key == "apparmor") {
       result.apparmor_profile = value;
@@ -272,7 +286,8 @@ json::object make_resources(const OciResources& wanted, const CgroupHost& cgroup
       if (cgroups.has_swap_limit()) {
         memory["swap"] = swap;
       } else {
-        warnings.push_back("Your kernel does not support swap limit capabilities or the cgroup is not mounted. Memory limited without swap.");
+        warnings.push_back(
+            "Your kernel does not support swap limit capabilities or the cgroup is not mounted. Memory limited without swap.");
       }
     }
     if (wanted.memory_reservation > 0) memory["reservation"] = wanted.memory_reservation;
@@ -336,9 +351,8 @@ OciConfig blocking_make_config(const OciSettings& settings, const OciHost& host)
 
   json::object resources = make_resources(settings.resources, host.cgroups, result.warnings);
   resources["devices"] = make_device_rules(settings, devices);
-  json::object linux_section{{"cgroupsPath", container_cgroup(settings.id)},
-                             {"namespaces", make_namespaces(settings, host)},
-                             {"resources", std::move(resources)}};
+  json::object linux_section{
+      {"cgroupsPath", container_cgroup(settings.id)}, {"namespaces", make_namespaces(settings, host)}, {"resources", std::move(resources)}};
   if (!devices.empty()) linux_section["devices"] = make_devices(devices);
   if (auto sysctls = make_sysctls(settings); !sysctls.empty()) linux_section["sysctl"] = std::move(sysctls);
   if (!settings.privileged) {

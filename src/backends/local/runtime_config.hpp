@@ -22,7 +22,7 @@ struct OciMount {
   std::string source{};
   std::string destination{};
   bool read_only = false;
-  std::string propagation{};    ///< empty: rprivate
+  std::string propagation{};  ///< empty: rprivate
   bool recursive = true;
   std::string tmpfs_options{};  ///< "size=64m,exec"
 };
@@ -66,8 +66,8 @@ struct NamespaceChoice {
 /// A container in the terms of the OCI runtime configuration, with Docker's options still unresolved against the root file system.
 struct OciSettings {
   std::string id;
-  std::string root;        ///< the mounted root file system
-  std::string directory;   ///< the container's own: hosts, hostname and resolv.conf are in it
+  std::string root;       ///< the mounted root file system
+  std::string directory;  ///< the container's own: hosts, hostname and resolv.conf are in it
   std::vector<std::string> arguments;
   std::vector<std::string> environment;
   std::string working_dir;
@@ -106,7 +106,7 @@ struct OciSettings {
 /// The host's side of the decisions.
 struct OciHost {
   CgroupHost cgroups;
-  std::string machine;           ///< uname -m
+  std::string machine;  ///< uname -m
   std::set<std::string> capabilities;
   bool can_raise_limits = true;  ///< holds CAP_SYS_RESOURCE
   std::string init_path;         ///< tini; empty: not installed
@@ -129,7 +129,8 @@ OciConfig blocking_make_config(const OciSettings& settings, const OciHost& host)
 std::vector<std::string> check_settings(const OciSettings& settings, const OciHost& host);
 
 /// `process` of the OCI configuration, also the document of an exec.
-boost::json::object make_process(const OciSettings& settings, const ContainerUser& user, const OciHost& host, std::vector<std::string>& warnings);
+boost::json::object make_process(const OciSettings& settings, const ContainerUser& user, const OciHost& host,
+                                 std::vector<std::string>& warnings);
 
 /// `linux.resources` without the device rules, also the document of an update.
 boost::json::object make_resources(const OciResources& resources, const CgroupHost& cgroups, std::vector<std::string>& warnings);

@@ -107,8 +107,8 @@ TEST_F(RuntimeConfig, APrivilegedContainerHasNoneOfThat) {
 TEST_F(RuntimeConfig, EnvironmentHasPathHomeHostnameAndTerm) {
   settings_.tty = true;
   settings_.environment = {"A=1", "DROPPED"};
-  EXPECT_THAT(strings(make().at("process").at("env")),
-              ElementsAre("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOSTNAME=box", "TERM=xterm", "A=1", "HOME=/root"));
+  EXPECT_THAT(strings(make().at("process").at("env")), ElementsAre("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                                                                   "HOSTNAME=box", "TERM=xterm", "A=1", "HOME=/root"));
 }
 
 TEST_F(RuntimeConfig, UsersAndGroupsComeFromTheContainersOwnFiles) {
@@ -208,7 +208,8 @@ TEST_F(RuntimeConfig, NamespacesOfTheHostAndOfOthers) {
 }
 
 TEST_F(RuntimeConfig, MountsComeParentFirstAndReplaceTheDefaults) {
-  settings_.mounts = {{.source = "/b", .destination = "/a/b", .read_only = true}, {.source = "/a", .destination = "/a/"},
+  settings_.mounts = {{.source = "/b", .destination = "/a/b", .read_only = true},
+                      {.source = "/a", .destination = "/a/"},
                       {.kind = OciMount::Kind::tmpfs, .destination = "/dev/shm", .tmpfs_options = "size=1m,exec"}};
   const auto document = make();
   std::vector<std::string> destinations;

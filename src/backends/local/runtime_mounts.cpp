@@ -108,9 +108,9 @@ json::array make_mounts(const OciSettings& settings, const OciHost& host) {
   json::array result;
   for (const auto& mount : all) {
     result.push_back(json::object{{"destination", mount.destination},
-                      {"type", mount.type},
-                      {"source", mount.source},
-                      {"options", json::array(mount.options.begin(), mount.options.end())}});
+                                  {"type", mount.type},
+                                  {"source", mount.source},
+                                  {"options", json::array(mount.options.begin(), mount.options.end())}});
   }
   return result;
 }
@@ -125,9 +125,10 @@ std::string root_propagation(const std::vector<OciMount>& mounts) {
 }
 
 std::vector<std::string> merge_tmpfs_options(std::string_view options) {
-  static const std::set<std::string, std::less<>> kFlags = {"rw", "ro", "exec", "noexec", "suid", "nosuid", "dev", "nodev", "atime", "noatime",
-                                                            "diratime", "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime",
-                                                            "sync", "async", "defaults", "private", "rprivate", "slave", "rslave", "shared", "rshared"};
+  static const std::set<std::string, std::less<>> kFlags = {
+      "rw",       "ro",       "exec",       "noexec",   "suid",       "nosuid",      "dev",           "nodev", "atime",
+      "noatime",  "diratime", "nodiratime", "relatime", "norelatime", "strictatime", "nostrictatime", "sync",  "async",
+      "defaults", "private",  "rprivate",   "slave",    "rslave",     "shared",      "rshared"};
   static const std::set<std::string, std::less<>> kKeys = {"size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol", "huge"};
   std::vector<std::string> result = {"noexec", "nosuid", "nodev"};
   const auto contrary = [](const std::string& option) {
@@ -151,7 +152,8 @@ std::vector<std::string> merge_tmpfs_options(std::string_view options) {
   return result;
 }
 
-std::string make_hosts_file(const std::vector<std::string>& extra, const std::string& own_address, const std::vector<std::string>& own_names) {
+std::string make_hosts_file(const std::vector<std::string>& extra, const std::string& own_address,
+                            const std::vector<std::string>& own_names) {
   std::string text =
       "127.0.0.1\tlocalhost\n"
       "::1\tlocalhost ip6-localhost ip6-loopback\n"

@@ -26,7 +26,8 @@ std::vector<std::string> merge_tmpfs_options(std::string_view options);
 
 /// The text of a container's /etc/hosts. `extra` holds "name:address".
 /// @param own_names  names of the container itself, all on `own_address`; no line when the address is empty.
-std::string make_hosts_file(const std::vector<std::string>& extra, const std::string& own_address, const std::vector<std::string>& own_names);
+std::string make_hosts_file(const std::vector<std::string>& extra, const std::string& own_address,
+                            const std::vector<std::string>& own_names);
 
 /// The text of a container's /etc/resolv.conf, from the host's and the options of the container.
 /// @param keep_loopback  name servers on the host's loopback can be reached (host network).

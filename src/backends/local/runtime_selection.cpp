@@ -54,8 +54,11 @@ json::object probe_config(const std::string& id) {
   mounts.push_back(json::object{{"destination", "/proc"}, {"type", "proc"}, {"source", "proc"}});
   json::array arguments = {"/probe", "probe"};
   return {{"ociVersion", "1.0.2"},
-          {"process",
-           json::object{{"terminal", false}, {"user", json::object{{"uid", 0}, {"gid", 0}}}, {"args", std::move(arguments)}, {"cwd", "/"}, {"noNewPrivileges", true}}},
+          {"process", json::object{{"terminal", false},
+                                   {"user", json::object{{"uid", 0}, {"gid", 0}}},
+                                   {"args", std::move(arguments)},
+                                   {"cwd", "/"},
+                                   {"noNewPrivileges", true}}},
           {"root", json::object{{"path", "root"}, {"readonly", false}}},
           {"mounts", std::move(mounts)},
           {"linux", json::object{{"cgroupsPath", container_cgroup(id)}, {"namespaces", std::move(namespaces)}}}};
@@ -124,7 +127,8 @@ void blocking_remove_empty_runtime_state(const std::string& state) {
 }
 
 OciRuntime blocking_select_runtime(const std::string& wanted, const std::string& monitor, const std::string& state) {
-  if (::access(monitor.c_str(), X_OK) != 0) throw Error::unavailable("the program {} is missing: it is installed beside the daemon", monitor);
+  if (::access(monitor.c_str(), X_OK) != 0)
+    throw Error::unavailable("the program {} is missing: it is installed beside the daemon", monitor);
   fs::create_directories(state);
   std::string problems;
   const std::vector<std::string> candidates = wanted.empty() ? std::vector<std::string>{"crun", "runc"} : std::vector<std::string>{wanted};

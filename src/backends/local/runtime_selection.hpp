@@ -10,7 +10,7 @@ struct OciRuntime {
   std::string name;  ///< "crun", "runc" or the file name given
   std::string path;
   std::vector<std::string> command;  ///< the path and its global options
-  std::string state;  ///< where it keeps a folder a container, ours alone
+  std::string state;                 ///< where it keeps a folder a container, ours alone
 };
 
 /// Finds the runtime: `wanted` (a name or a path) when it is given, else crun, else runc. Each candidate has to run a tiny container, the

@@ -19,7 +19,8 @@ namespace {
 constexpr std::string_view kFiles =
     "access chdir chmod chown chown32 close close_range copy_file_range creat dup dup2 dup3 faccessat faccessat2 fadvise64 fadvise64_64 "
     "fallocate fchdir fchmod fchmodat fchmodat2 fchown fchown32 fchownat fcntl fcntl64 fdatasync flock fstat fstat64 fstatat64 fstatfs "
-    "fstatfs64 fsync ftruncate ftruncate64 getcwd getdents getdents64 lchown lchown32 link linkat _llseek lseek lstat lstat64 mkdir mkdirat "
+    "fstatfs64 fsync ftruncate ftruncate64 getcwd getdents getdents64 lchown lchown32 link linkat _llseek lseek lstat lstat64 mkdir "
+    "mkdirat "
     "mknod mknodat name_to_handle_at newfstatat open openat openat2 pread64 preadv preadv2 pwrite64 pwritev pwritev2 read readahead "
     "readlink readlinkat readv rename renameat renameat2 rmdir sendfile sendfile64 splice stat stat64 statfs statfs64 statx symlink "
     "symlinkat sync sync_file_range syncfs tee truncate truncate64 umask unlink unlinkat vmsplice write writev cachestat";
@@ -28,33 +29,39 @@ constexpr std::string_view kAttributes =
     "fgetxattr flistxattr fremovexattr fsetxattr getxattr lgetxattr listxattr llistxattr lremovexattr lsetxattr removexattr setxattr";
 constexpr std::string_view kWatching =
     "fanotify_mark inotify_add_watch inotify_init inotify_init1 inotify_rm_watch epoll_create epoll_create1 epoll_ctl epoll_ctl_old "
-    "epoll_pwait epoll_pwait2 epoll_wait epoll_wait_old eventfd eventfd2 _newselect poll ppoll ppoll_time64 pselect6 pselect6_time64 select "
+    "epoll_pwait epoll_pwait2 epoll_wait epoll_wait_old eventfd eventfd2 _newselect poll ppoll ppoll_time64 pselect6 pselect6_time64 "
+    "select "
     "signalfd signalfd4 timerfd_create timerfd_gettime timerfd_gettime64 timerfd_settime timerfd_settime64";
-constexpr std::string_view kAsynchronousIo = "io_cancel io_destroy io_getevents io_pgetevents io_pgetevents_time64 io_setup io_submit ioctl";
+constexpr std::string_view kAsynchronousIo =
+    "io_cancel io_destroy io_getevents io_pgetevents io_pgetevents_time64 io_setup io_submit ioctl";
 constexpr std::string_view kSockets =
     "accept accept4 bind connect getpeername getsockname getsockopt listen pipe pipe2 recv recvfrom recvmmsg recvmmsg_time64 recvmsg send "
     "sendmmsg sendmsg sendto setsockopt shutdown socketcall socketpair";
 constexpr std::string_view kMemory =
-    "brk madvise map_shadow_stack membarrier memfd_create memfd_secret mincore mlock mlock2 mlockall mmap mmap2 mprotect mremap msync munlock "
+    "brk madvise map_shadow_stack membarrier memfd_create memfd_secret mincore mlock mlock2 mlockall mmap mmap2 mprotect mremap msync "
+    "munlock "
     "munlockall munmap pkey_alloc pkey_free pkey_mprotect remap_file_pages";
 constexpr std::string_view kProcesses =
-    "execve execveat exit exit_group fork vfork wait4 waitid waitpid getpgid getpgrp getpid getppid getsid gettid setpgid setsid kill tgkill "
-    "tkill pause pidfd_open pidfd_send_signal process_mrelease prctl prlimit64 getrlimit ugetrlimit setrlimit getrusage getpriority setpriority "
+    "execve execveat exit exit_group fork vfork wait4 waitid waitpid getpgid getpgrp getpid getppid getsid gettid setpgid setsid kill "
+    "tgkill "
+    "tkill pause pidfd_open pidfd_send_signal process_mrelease prctl prlimit64 getrlimit ugetrlimit setrlimit getrusage getpriority "
+    "setpriority "
     "ioprio_get ioprio_set restart_syscall set_tid_address get_thread_area set_thread_area getcpu uname sysinfo times getrandom";
 constexpr std::string_view kIdentity =
     "getegid getegid32 geteuid geteuid32 getgid getgid32 getgroups getgroups32 getresgid getresgid32 getresuid getresuid32 getuid getuid32 "
     "setfsgid setfsgid32 setfsuid setfsuid32 setgid setgid32 setgroups setgroups32 setregid setregid32 setresgid setresgid32 setresuid "
-    "setresuid32 setreuid setreuid32 setuid setuid32 capget capset seccomp landlock_add_rule landlock_create_ruleset landlock_restrict_self";
+    "setresuid32 setreuid setreuid32 setuid setuid32 capget capset seccomp landlock_add_rule landlock_create_ruleset "
+    "landlock_restrict_self";
 constexpr std::string_view kSignals =
     "rt_sigaction rt_sigpending rt_sigprocmask rt_sigqueueinfo rt_sigreturn rt_sigsuspend rt_sigtimedwait rt_sigtimedwait_time64 "
     "rt_tgsigqueueinfo sigaltstack sigprocmask sigreturn alarm";
 constexpr std::string_view kScheduling =
     "sched_getaffinity sched_getattr sched_getparam sched_get_priority_max sched_get_priority_min sched_getscheduler sched_rr_get_interval "
     "sched_rr_get_interval_time64 sched_setaffinity sched_setattr sched_setparam sched_setscheduler sched_yield rseq";
-constexpr std::string_view kLocks =
-    "futex futex_requeue futex_time64 futex_wait futex_waitv futex_wake get_robust_list set_robust_list";
+constexpr std::string_view kLocks = "futex futex_requeue futex_time64 futex_wait futex_waitv futex_wake get_robust_list set_robust_list";
 constexpr std::string_view kInterProcess =
-    "ipc mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedreceive_time64 mq_timedsend mq_timedsend_time64 mq_unlink msgctl msgget msgrcv "
+    "ipc mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedreceive_time64 mq_timedsend mq_timedsend_time64 mq_unlink msgctl msgget "
+    "msgrcv "
     "msgsnd semctl semget semop semtimedop semtimedop_time64 shmat shmctl shmdt shmget";
 constexpr std::string_view kTime =
     "adjtimex clock_adjtime clock_adjtime64 clock_getres clock_getres_time64 clock_gettime clock_gettime64 clock_nanosleep "
@@ -63,13 +70,14 @@ constexpr std::string_view kTime =
 // Kernels since 4.8 check seccomp again after ptrace; older ones are not supported.
 constexpr std::string_view kTracing = "process_vm_readv process_vm_writev ptrace";
 
-constexpr std::array kAlways = {kFiles,   kFileTimes, kAttributes, kWatching,   kAsynchronousIo, kSockets, kMemory, kProcesses,
-                                kIdentity, kSignals,   kScheduling, kLocks,      kInterProcess,   kTime,    kTracing};
+constexpr std::array kAlways = {kFiles,    kFileTimes, kAttributes, kWatching, kAsynchronousIo, kSockets, kMemory, kProcesses,
+                                kIdentity, kSignals,   kScheduling, kLocks,    kInterProcess,   kTime,    kTracing};
 
 constexpr std::pair<std::string_view, std::string_view> kWithCapability[] = {
     {"CAP_DAC_READ_SEARCH", "open_by_handle_at"},
     {"CAP_SYS_ADMIN",
-     "bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie mount mount_setattr move_mount open_tree perf_event_open "
+     "bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie mount mount_setattr move_mount open_tree "
+     "perf_event_open "
      "quotactl quotactl_fd setdomainname sethostname setns syslog umount umount2 unshare"},
     {"CAP_SYS_BOOT", "reboot"},
     {"CAP_SYS_CHROOT", "chroot"},
@@ -120,8 +128,8 @@ json::object default_seccomp_profile(const std::set<std::string>& capabilities, 
   json::array architectures;
   std::string_view native_only;
   if (machine == "x86_64") {
-    // Not x32, which Docker lists too: no distribution's kernel has it, without it libseccomp refuses its calls outright, and with it building
-    // the filter takes three times as long, at each start and each exec.
+    // Not x32, which Docker lists too: no distribution's kernel has it, without it libseccomp refuses its calls outright, and with it
+    // building the filter takes three times as long, at each start and each exec.
     architectures = {"SCMP_ARCH_X86_64", "SCMP_ARCH_X86"};
     native_only = "arch_prctl modify_ldt";
   } else if (machine == "aarch64") {

@@ -14,32 +14,36 @@ constexpr int kNotExecutable = 126;
 constexpr int kOther = 128;
 
 bool has(const std::string& text, std::string_view part) {
-  return std::ranges::search(text, part, [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == std::tolower(static_cast<unsigned char>(b)); }).begin() !=
-         text.end();
+  return std::ranges::search(text, part, [](char a, char b) {
+           return std::tolower(static_cast<unsigned char>(a)) == std::tolower(static_cast<unsigned char>(b));
+         }).begin() != text.end();
 }
 
 std::string preamble(Attempt attempt, const std::string& runtime) {
   return attempt == Attempt::run
-             ? fmt::format("failed to create task for container: failed to create shim task: OCI runtime create failed: {} create failed: ", runtime)
+             ? fmt::format("failed to create task for container: failed to create shim task: OCI runtime create failed: {} create failed: ",
+                           runtime)
              : "OCI runtime exec failed: exec failed: ";
 }
 
 }  // namespace
 
-StartFailure make_start_failure(Attempt attempt, const std::string& runtime, const std::string& text, const std::vector<std::string>& arguments) {
+StartFailure make_start_failure(Attempt attempt, const std::string& runtime, const std::string& text,
+                                const std::vector<std::string>& arguments) {
   std::string words = plain_words(text);
   const std::string& command = arguments.front();
   const std::string start = preamble(attempt, runtime) + "unable to start container process: ";
   const bool about_command = has(words, command);
   // crun: "executable file `x` not found in $PATH: No such file or directory", also for a path with a slash.
   if (about_command && (has(words, "executable file") || has(words, "no such file or directory")) && !has(words, "mount")) {
-    const std::string reason =
-        command.find('/') == std::string::npos ? "executable file not found in $PATH" : fmt::format("stat {}: no such file or directory", command);
+    const std::string reason = command.find('/') == std::string::npos ? "executable file not found in $PATH"
+                                                                      : fmt::format("stat {}: no such file or directory", command);
     return {kNotFound, ErrorCode::invalid_argument, fmt::format("{}exec: \"{}\": {}: unknown", start, command, reason)};
   }
   // crun: "open executable: Permission denied" (EPERM for a directory); runc: `exec: "/x": permission denied`, "is a directory".
   const bool about_executable = has(words, "open executable") || has(words, "exec") || about_command;
-  if (about_executable && !has(words, "mount") && (has(words, "permission denied") || has(words, "operation not permitted") || has(words, "is a directory"))) {
+  if (about_executable && !has(words, "mount") &&
+      (has(words, "permission denied") || has(words, "operation not permitted") || has(words, "is a directory"))) {
     return {kNotExecutable, ErrorCode::invalid_argument, fmt::format("{}exec: \"{}\": permission denied: unknown", start, command)};
   }
   if (about_executable && has(words, "exec format error")) {
@@ -47,7 +51,8 @@ StartFailure make_start_failure(Attempt attempt, const std::string& runtime, con
   }
   if (has(words, "not a directory") && has(words, "mount")) {
     return {kNotFound, ErrorCode::invalid_argument,
-            fmt::format("{}{}: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type: "
+            fmt::format("{}{}: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists "
+                        "and is the expected type: "
                         "unknown",
                         preamble(attempt, runtime), words)};
   }

@@ -99,7 +99,7 @@ std::string blocking_read_in_root(const std::string& root, const std::string& pa
     if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) return {};
     throw from_errno(errno, "open " + path + " in the container");
   }
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) return {};
   std::string text;
   text.resize(std::min<std::size_t>(limit, static_cast<std::size_t>(status.st_size)));

@@ -60,7 +60,8 @@ void copy_attributes(int from, int to) {
     if (std::strncmp(name, "trusted.overlay.", 16) == 0) continue;
     std::array<char, 4096> value;
     const ssize_t length = ::fgetxattr(from, name, value.data(), value.size());
-    if (length >= 0) std::ignore = ::fsetxattr(to, name, value.data(), static_cast<std::size_t>(length), 0);  // the file system may have none
+    if (length >= 0)
+      std::ignore = ::fsetxattr(to, name, value.data(), static_cast<std::size_t>(length), 0);  // the file system may have none
   }
 }
 
@@ -75,7 +76,7 @@ void copy_file(int from_folder, int to_folder, const char* name) {
   const UniqueFd from(::openat(from_folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
   const UniqueFd to(::openat(to_folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!from || !to) throw from_errno(errno, "copy a file to the volume");
-  struct stat status {};
+  struct stat status{};
   ::fstat(from.get(), &status);
   std::vector<char> buffer(128UL * 1024);
   for (;;) {
@@ -103,20 +104,21 @@ void copy_special(int from_folder, int to_folder, const char* name, const struct
   } else if (::mknodat(to_folder, name, status.st_mode, status.st_rdev) != 0) {
     throw from_errno(errno, "make a special file in the volume");
   }
-  if (::fchownat(to_folder, name, status.st_uid, status.st_gid, AT_SYMLINK_NOFOLLOW) != 0) throw from_errno(errno, "change an owner in the volume");
+  if (::fchownat(to_folder, name, status.st_uid, status.st_gid, AT_SYMLINK_NOFOLLOW) != 0)
+    throw from_errno(errno, "change an owner in the volume");
 }
 
 // NOLINTNEXTLINE(misc-no-recursion): as deep as the image's folders, which kMaxDepth bounds
 void copy_folder(UniqueFd from, int to, int depth) {
   if (depth > kMaxDepth) throw Error::invalid_argument("the image's folders are nested too deep to be copied to the volume");
-  struct stat own {};
+  struct stat own{};
   ::fstat(from.get(), &own);
   copy_attributes(from.get(), to);
   const Folder listing = open_listing(std::move(from));
   const int from_folder = ::dirfd(listing.get());
   while (const dirent* entry = ::readdir(listing.get())) {
     if (is_dots(entry->d_name)) continue;
-    struct stat status {};
+    struct stat status{};
     if (::fstatat(from_folder, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
     if (S_ISDIR(status.st_mode)) {
       UniqueFd below(::openat(from_folder, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));

@@ -52,7 +52,8 @@ class FolderVolumes final : public VolumeDriver {
  private:
   /// The engine has checked the name; that it stays one path component is a matter of this folder's safety.
   std::string folder_of(const std::string& name) const {
-    if (name.empty() || name.front() == '.' || name.find('/') != std::string::npos) throw Error::invalid_argument("invalid volume name: {}", name);
+    if (name.empty() || name.front() == '.' || name.find('/') != std::string::npos)
+      throw Error::invalid_argument("invalid volume name: {}", name);
     return directory_ + "/" + name;
   }
 

@@ -66,7 +66,7 @@ TEST_F(LocalVolumes, CopyUpKeepsLinksModesAndStaysInside) {
   blocking_copy_up(root, "/alias", folder_ + "/volume");
   EXPECT_TRUE(fs::is_symlink(folder_ + "/volume/link"));
   EXPECT_TRUE(fs::exists(folder_ + "/volume/sub/file"));
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(::stat((folder_ + "/volume/sub").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 07777, 01770U);
 

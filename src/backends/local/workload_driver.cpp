@@ -123,9 +123,7 @@ class LocalWorkloadDriver final : public WorkloadDriver {
 
   Task<void> signal(ContainerId id, int signal_number) override { co_await command(id, MessageKind::signal, signal_number, 0); }
 
-  Task<void> resize(ContainerId id, TerminalSize size) override {
-    co_await command(id, MessageKind::resize, size.height, size.width);
-  }
+  Task<void> resize(ContainerId id, TerminalSize size) override { co_await command(id, MessageKind::resize, size.height, size.width); }
 
   Task<void> pause(ContainerId id) override { co_await run_runtime({"pause", id.str()}, "pause"); }
   Task<void> unpause(ContainerId id) override { co_await run_runtime({"resume", id.str()}, "unpause"); }
@@ -135,8 +133,8 @@ class LocalWorkloadDriver final : public WorkloadDriver {
     co_await run_blocking(pool_, [this, &spec] { blocking_update(spec); });
   }
 
-  /// Returns when the processes have ended and the container's name on disk is free. What takes time, above all unmounting the overlay, which
-  /// syncs a file system, goes on behind; a daemon that dies meanwhile leaves it to the next one.
+  /// Returns when the processes have ended and the container's name on disk is free. What takes time, above all unmounting the overlay,
+  /// which syncs a file system, goes on behind; a daemon that dies meanwhile leaves it to the next one.
   Task<void> remove(ContainerId id) override { return to_its_end(remove_all(std::move(id))); }
 
   Task<void> remove_all(ContainerId id) {
@@ -146,8 +144,9 @@ class LocalWorkloadDriver final : public WorkloadDriver {
       if (is_running(id)) {
         co_await run_blocking(pool_, [entry] { return blocking_command(entry->directory, MessageKind::signal, SIGKILL, 0); });
       }
-      co_await with_deadline(run->wait_until([](const ContainerRun::State& state) { return state.exit || state.failure || state.finished; }),
-                             Deadline::in(kMonitorEndTimeout), "the end of the container's processes");
+      co_await with_deadline(
+          run->wait_until([](const ContainerRun::State& state) { return state.exit || state.failure || state.finished; }),
+          Deadline::in(kMonitorEndTimeout), "the end of the container's processes");
     }
     const std::string remains = co_await run_blocking(pool_, [this, &id] { return blocking_set_aside(id); });
     entries_.write([&](auto& entries) { entries.erase(id); });
@@ -221,7 +220,8 @@ class LocalWorkloadDriver final : public WorkloadDriver {
     co_return co_await run_blocking(pool_, [entry] {
       std::int64_t size = 0;
       std::error_code error;
-      for (const auto& file : fs::recursive_directory_iterator(entry->directory + "/upper", fs::directory_options::skip_permission_denied, error)) {
+      for (const auto& file :
+           fs::recursive_directory_iterator(entry->directory + "/upper", fs::directory_options::skip_permission_denied, error)) {
         if (file.is_regular_file(error) && !file.is_symlink(error)) size += static_cast<std::int64_t>(file.file_size(error));
       }
       return size;
@@ -314,15 +314,16 @@ class LocalWorkloadDriver final : public WorkloadDriver {
   Task<void> settle(EntryPtr entry) {
     const auto run = entry->run.read([](const auto& current) { return current; });
     if (run) {
-      co_await with_deadline(run->wait_until([](const ContainerRun::State& state) { return state.finished; }), Deadline::in(kMonitorEndTimeout),
-                             "the end of the container's last run");
+      co_await with_deadline(run->wait_until([](const ContainerRun::State& state) { return state.finished; }),
+                             Deadline::in(kMonitorEndTimeout), "the end of the container's last run");
     }
   }
 
   // ---- following monitors
 
   /// Reads a run's channel to its end. The channel ends with the monitor's process, after the clean-up.
-  Task<void> follow(EntryPtr entry, RunPtr run, std::unique_ptr<MonitorChannel> channel, pid_t monitor, std::vector<std::string> arguments) {
+  Task<void> follow(EntryPtr entry, RunPtr run, std::unique_ptr<MonitorChannel> channel, pid_t monitor,
+                    std::vector<std::string> arguments) {
     co_await asio::this_coro::reset_cancellation_state(asio::enable_total_cancellation());  // the monitor goes on by itself
     while (auto message = co_await channel->next()) {
       switch (message->head.kind) {
@@ -333,7 +334,8 @@ class LocalWorkloadDriver final : public WorkloadDriver {
           break;
         case MessageKind::failed:
           end_output(*entry);
-          run->update([&](ContainerRun::State& state) { state.failure = std::make_exception_ptr(failure_of(message, Attempt::run, arguments)); });
+          run->update(
+              [&](ContainerRun::State& state) { state.failure = std::make_exception_ptr(failure_of(message, Attempt::run, arguments)); });
           break;
         case MessageKind::exited:
           end_output(*entry);
@@ -379,7 +381,8 @@ class LocalWorkloadDriver final : public WorkloadDriver {
     end->changed.notify();
   }
 
-  StartFailure failure_of(const std::optional<MonitorChannel::Received>& message, Attempt attempt, const std::vector<std::string>& arguments) {
+  StartFailure failure_of(const std::optional<MonitorChannel::Received>& message, Attempt attempt,
+                          const std::vector<std::string>& arguments) {
     const std::string runtime = chosen_runtime_name();
     if (!message) return {kOtherStartFailure, ErrorCode::internal, "the container's monitor ended before it said anything"};
     switch (static_cast<FailureKind>(message->head.a)) {
@@ -584,7 +587,8 @@ class LocalWorkloadDriver final : public WorkloadDriver {
       request.kind = MessageKind::watch;
       Message answer;
       const bool answered = ::send(channel.get(), &request, sizeof(request), MSG_NOSIGNAL) == sizeof(request) &&
-                            ::recv(channel.get(), &answer, sizeof(answer), MSG_WAITALL) == sizeof(answer) && answer.kind == MessageKind::started;
+                            ::recv(channel.get(), &answer, sizeof(answer), MSG_WAITALL) == sizeof(answer) &&
+                            answer.kind == MessageKind::started;
       if (answered) {
         found.workload.running = WorkloadStarted{answer.a, TimePoint(std::chrono::nanoseconds(answer.time))};
         found.channel = std::move(channel);

@@ -13,11 +13,11 @@
 namespace sockerless::local {
 
 struct WorkloadOptions {
-  std::string state_directory{};  ///< absolute; containers, the runtimes' state
-  std::string runtime{};          ///< a name or path; empty: crun, else runc
-  std::string monitor_path{};     ///< empty: sockerless-monitor beside the running program
+  std::string state_directory{};                                        ///< absolute; containers, the runtimes' state
+  std::string runtime{};                                                ///< a name or path; empty: crun, else runc
+  std::string monitor_path{};                                           ///< empty: sockerless-monitor beside the running program
   std::chrono::milliseconds runtime_timeout = std::chrono::minutes(1);  ///< a runtime that takes longer is killed
-  UniqueFd directory_lock{};    ///< kept as long as the driver: one daemon a state directory
+  UniqueFd directory_lock{};                                            ///< kept as long as the driver: one daemon a state directory
 };
 
 /// Containers as processes of this machine, each held by a monitor process that outlives the daemon.

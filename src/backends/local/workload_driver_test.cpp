@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "backends/local/cgroups.hpp"
-#include "base/guarded.hpp"
 #include "base/error.hpp"
+#include "base/guarded.hpp"
 #include "base/random.hpp"
 
 // With the real runtime and as root: each container is a real one, made of busybox.
@@ -37,7 +37,8 @@ class BusyboxLayer final : public LayerSource {
   explicit BusyboxLayer(std::string folder) : folder_(std::move(folder)) {
     for (const char* name : {"bin", "etc", "tmp", "data"}) fs::create_directories(folder_ + "/" + name);
     fs::copy_file("/bin/busybox", folder_ + "/bin/busybox");
-    for (const char* name : {"sh", "cat", "echo", "sleep", "id", "stty", "ps", "dd", "ls", "touch", "hostname", "ip", "mount", "true", "yes", "head"}) {
+    for (const char* name :
+         {"sh", "cat", "echo", "sleep", "id", "stty", "ps", "dd", "ls", "touch", "hostname", "ip", "mount", "true", "yes", "head"}) {
       fs::create_symlink("busybox", folder_ + "/bin/" + name);
     }
     std::ofstream(folder_ + "/etc/passwd") << "root:x:0:0:root:/root:/bin/sh\nweb:x:33:44::/data:/bin/sh\n";
@@ -99,8 +100,8 @@ class LocalWorkloads : public testing::Test {
       pool_ = std::make_unique<BlockingPool>(4);
       threads_ = std::make_unique<asio::thread_pool>(2);
       driver_ = make_workload_driver(
-          {.state_directory = options_.state_directory, .runtime = options_.runtime, .runtime_timeout = options_.runtime_timeout}, layers_, *pool_,
-          threads_->get_executor());
+          {.state_directory = options_.state_directory, .runtime = options_.runtime, .runtime_timeout = options_.runtime_timeout}, layers_,
+          *pool_, threads_->get_executor());
     }
     return *driver_;
   }
@@ -131,8 +132,9 @@ class LocalWorkloads : public testing::Test {
   template <typename T>
   T soon(Task<T> task) {
     std::optional<T> result;
-    run(with_deadline([](Task<T> inner, std::optional<T>* out) -> Task<void> { out->emplace(co_await std::move(inner)); }(std::move(task), &result),
-                      Deadline::in(kPatience), "the test's operation"));
+    run(with_deadline(
+        [](Task<T> inner, std::optional<T>* out) -> Task<void> { out->emplace(co_await std::move(inner)); }(std::move(task), &result),
+        Deadline::in(kPatience), "the test's operation"));
     return std::move(*result);
   }
 
@@ -152,7 +154,8 @@ class LocalWorkloads : public testing::Test {
       const auto batch = run(reader->next());
       if (batch.empty()) return text;
       for (const auto& record : batch) {
-        if (record.stream == StdStream::out ? streams.out : streams.err) text.append(reinterpret_cast<const char*>(record.payload.data()), record.payload.size());
+        if (record.stream == StdStream::out ? streams.out : streams.err)
+          text.append(reinterpret_cast<const char*>(record.payload.data()), record.payload.size());
       }
     }
   }
@@ -207,7 +210,8 @@ class LocalWorkloads : public testing::Test {
   }
   static Task<void> finish_exec(ExecProcess& process, ExecResult& result) {
     while (auto record = co_await process.read()) {
-      (record->stream == StdStream::out ? result.out : result.error).append(reinterpret_cast<const char*>(record->payload.data()), record->payload.size());
+      (record->stream == StdStream::out ? result.out : result.error)
+          .append(reinterpret_cast<const char*>(record->payload.data()), record->payload.size());
     }
     result.exit_code = co_await process.wait();
   }
@@ -444,7 +448,8 @@ TEST_F(LocalWorkloads, RemovingARunningContainerEndsIt) {
 
 TEST_F(LocalWorkloads, MountsTmpfsVolumesAndReadOnlyRoots) {
   fs::create_directories(folder_ + "/volume");
-  auto spec = shell("echo bound > /bind/file; echo y > /ro/file; ls /vol; touch /scratch/z && echo scratch; touch /root-file; echo $HOME; id -u");
+  auto spec =
+      shell("echo bound > /bind/file; echo y > /ro/file; ls /vol; touch /scratch/z && echo scratch; touch /root-file; echo $HOME; id -u");
   spec.host_config.readonly_rootfs = true;
   spec.config.user = "web";
   MountSpec bind;
@@ -560,7 +565,8 @@ TEST_F(LocalWorkloads, ExecRunsInsideWithItsOwnStreams) {
 }
 
 /// Runs a second exec once the first has written what is expected.
-Task<void> touch_when_seen(WorkloadDriver& driver, WorkloadSpec spec, ExecSpec exec, ExecSpec touch, std::string expected, std::string& out, int& code) {
+Task<void> touch_when_seen(WorkloadDriver& driver, WorkloadSpec spec, ExecSpec exec, ExecSpec touch, std::string expected, std::string& out,
+                           int& code) {
   auto process = co_await driver.exec(spec, exec);
   bool seen = false;
   while (auto record = co_await process->read()) {
@@ -568,8 +574,7 @@ Task<void> touch_when_seen(WorkloadDriver& driver, WorkloadSpec spec, ExecSpec e
     if (seen || out.find(expected) == std::string::npos) continue;
     seen = true;
     auto toucher = co_await driver.exec(spec, touch);
-    while (co_await toucher->read()) {
-    }
+    while (co_await toucher->read()) {}
   }
   code = co_await process->wait();
 }
@@ -577,15 +582,15 @@ Task<void> touch_when_seen(WorkloadDriver& driver, WorkloadSpec spec, ExecSpec e
 TEST_F(LocalWorkloads, ExecWithATerminal) {
   const auto spec = make_spec({"sleep", "60"});
   start(spec);
-  // crun sets the size when the process runs already, and the end of a session throws away what the kernel has not passed on to the terminal's
-  // master yet: so the process says it until it was heard.
+  // crun sets the size when the process runs already, and the end of a session throws away what the kernel has not passed on to the
+  // terminal's master yet: so the process says it until it was heard.
   auto exec_spec = make_exec({"/bin/sh", "-c", "until [ -e /tmp/seen ]; do stty size 2>/dev/null; done; exit 3"});
   exec_spec.tty = true;
   exec_spec.console_size = TerminalSize{12, 34};
   std::string out;
   int code = -1;
-  run(with_deadline(touch_when_seen(driver(), spec, exec_spec, make_exec({"touch", "/tmp/seen"}), "12 34\r\n", out, code), Deadline::in(kPatience),
-                    "the exec"));
+  run(with_deadline(touch_when_seen(driver(), spec, exec_spec, make_exec({"touch", "/tmp/seen"}), "12 34\r\n", out, code),
+                    Deadline::in(kPatience), "the exec"));
   EXPECT_EQ(code, 3);
   EXPECT_THAT(out, HasSubstr("12 34\r\n"));
 }

@@ -154,13 +154,15 @@ std::vector<std::string> check_workload(const WorkloadSpec& spec, const OciHost&
   const auto& options = spec.host_config;
   const bool isolated = spec.network_mode != "none" && settings.network.kind == NamespaceChoice::Kind::own;
   if (isolated) {
-    warnings.emplace_back("The local backend has no bridge network yet: the container has a network of its own with the loopback device only.");
+    warnings.emplace_back(
+        "The local backend has no bridge network yet: the container has a network of its own with the loopback device only.");
   }
   if (isolated && (!value(options.port_bindings).empty() || value(options.publish_all_ports))) {
     warnings.emplace_back("Published ports are ignored: the local backend has no bridge network yet.");
   }
   for (const auto& entry : value(options.extra_hosts)) {
-    if (entry.ends_with("host-gateway")) warnings.push_back(fmt::format("ExtraHosts entry \"{}\" is ignored: there is no bridge network yet.", entry));
+    if (entry.ends_with("host-gateway"))
+      warnings.push_back(fmt::format("ExtraHosts entry \"{}\" is ignored: there is no bridge network yet.", entry));
   }
   if (!value(options.cgroup_parent).empty()) warnings.emplace_back("CgroupParent is ignored by the local backend.");
   if (!value(options.links).empty()) warnings.emplace_back("Links are ignored: the local backend has no bridge network yet.");
@@ -180,7 +182,9 @@ void blocking_prepare_sources(const WorkloadSpec& spec) {
       throw Error::invalid_argument("invalid mount config for type \"bind\": bind source path does not exist: {}", mount.source);
     }
     fs::create_directories(mount.source, error);
-    if (error) throw Error::invalid_argument("error while creating mount source path '{}': mkdir {}: {}", mount.source, mount.source, error.message());
+    if (error)
+      throw Error::invalid_argument("error while creating mount source path '{}': mkdir {}: {}", mount.source, mount.source,
+                                    error.message());
   }
 }
 
@@ -197,7 +201,8 @@ void write_text(const std::string& path, const std::string& text) {
   std::ofstream file(path, std::ios::trunc);
   file << text;
   if (!file.flush()) throw Error::unavailable("cannot write {}: is the disk full?", path);
-  fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write | fs::perms::group_read | fs::perms::others_read);  // every user of the container
+  fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write | fs::perms::group_read |
+                            fs::perms::others_read);  // every user of the container
 }
 
 }  // namespace

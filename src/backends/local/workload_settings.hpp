@@ -26,7 +26,8 @@ OciResources make_oci_resources(const api::HostConfig& host);
 /// Writes hosts, hostname and resolv.conf into the container's directory. May block.
 void blocking_write_network_files(const WorkloadSpec& spec, const OciSettings& settings, const std::string& directory);
 
-/// Makes the host folders of `-v` binds that are missing. May block. @errors invalid_argument: a missing `--mount` source, in Docker's words.
+/// Makes the host folders of `-v` binds that are missing. May block. @errors invalid_argument: a missing `--mount` source, in Docker's
+/// words.
 void blocking_prepare_sources(const WorkloadSpec& spec);
 
 }  // namespace sockerless::local

@@ -89,7 +89,7 @@ class ContainerMonitor {
   Fd console_listener_;
   Fd stdout_;  // with a tty: the pty's master
   Fd stderr_;
-  Fd stdin_;   // with a tty: unused
+  Fd stdin_;  // with a tty: unused
   bool stdin_closed_ = false;
   pid_t pid_ = 0;
   int wait_status_ = 0;
@@ -134,7 +134,8 @@ int ContainerMonitor::run() {
 
 bool ContainerMonitor::set_up(std::string& problem) {
   directory_.reset(::open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory_ || ::flock(directory_.get(), LOCK_EX | LOCK_NB) != 0) return problem = describe("the previous run has not ended yet"), false;
+  if (!directory_ || ::flock(directory_.get(), LOCK_EX | LOCK_NB) != 0)
+    return problem = describe("the previous run has not ended yet"), false;
   ::unlink(kExitRecordName);
   ::unlink(kPidFileName);
   // The record's room on the disk is taken now, so that a container that fills the disk still leaves one.
@@ -433,7 +434,8 @@ std::string ContainerMonitor::write_exit_record(int exit_code, int signal_number
                 static_cast<unsigned long long>(log_.dropped_bytes()));
   std::size_t length = std::strlen(text);
   std::memset(text + length, ' ', sizeof(text) - length);
-  if (::pwrite(exit_record_.get(), text, sizeof(text), 0) == static_cast<ssize_t>(sizeof(text))) ::rename(kUnfinishedRecordName, kExitRecordName);
+  if (::pwrite(exit_record_.get(), text, sizeof(text), 0) == static_cast<ssize_t>(sizeof(text)))
+    ::rename(kUnfinishedRecordName, kExitRecordName);
   text[length] = '\0';
   return text;
 }

@@ -15,15 +15,16 @@ bool LogWriter::open(const char* name) {
 }
 
 bool LogWriter::cut_torn_tail() {
-  struct stat status {};
+  struct stat status{};
   if (::fstat(file_.get(), &status) != 0) return false;
   size_ = static_cast<std::uint64_t>(status.st_size);
   RecordTrailer trailer = 0;
   RecordHeader header;
-  if (size_ >= kRecordOverhead && ::pread(file_.get(), &trailer, sizeof(trailer), static_cast<off_t>(size_ - sizeof(trailer))) == sizeof(trailer) &&
+  if (size_ >= kRecordOverhead &&
+      ::pread(file_.get(), &trailer, sizeof(trailer), static_cast<off_t>(size_ - sizeof(trailer))) == sizeof(trailer) &&
       trailer >= kRecordOverhead && trailer <= size_ &&
-      ::pread(file_.get(), &header, sizeof(header), static_cast<off_t>(size_ - trailer)) == sizeof(header) && header.magic == kRecordMagic &&
-      header.length + kRecordOverhead == trailer) {
+      ::pread(file_.get(), &header, sizeof(header), static_cast<off_t>(size_ - trailer)) == sizeof(header) &&
+      header.magic == kRecordMagic && header.length + kRecordOverhead == trailer) {
     return true;
   }
   std::uint64_t good = 0;

@@ -101,8 +101,7 @@ bool Reaper::open() {
 
 void Reaper::collect() {
   signalfd_siginfo info[8];
-  while (::read(signal_fd_.get(), info, sizeof(info)) > 0) {
-  }
+  while (::read(signal_fd_.get(), info, sizeof(info)) > 0) {}
   for (;;) {
     int status = 0;
     const pid_t pid = ::waitpid(-1, &status, WNOHANG);

@@ -29,7 +29,8 @@ enum class MessageKind : std::uint32_t {
   watch = 16,         ///< asks for `started` now and `exited` later
   signal = 17,        ///< a: signal number for the container's first process
   resize = 18,        ///< a: rows, b: columns
-  attach_stdin = 19,  ///< answered ENXIO: made without stdin, EPIPE: closed; what follows is input; a half-close closes the container's stdin, a full close does not
+  attach_stdin = 19,  ///< answered ENXIO: made without stdin, EPIPE: closed; what follows is input; a half-close closes the container's
+                      ///< stdin, a full close does not
 };
 
 enum class FailureKind : std::int32_t {
