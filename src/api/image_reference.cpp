@@ -103,12 +103,17 @@ struct Split {
 };
 
 /// Where a first part is a host, it says so: by a dot, a port, an upper-case letter, or as localhost.
-Split split_domain(std::string_view text) {
+bool starts_with_host(std::string_view text) {
   const std::size_t slash = text.find('/');
   const std::string_view first = text.substr(0, slash);
-  const bool is_host = slash != std::string_view::npos && (first.find_first_of(".:") != std::string_view::npos || first == "localhost" ||
-                                                           std::ranges::any_of(first, is_upper));
-  Split split{std::string(is_host ? first : kDefaultDomain), std::string(is_host ? text.substr(slash + 1) : text)};
+  return slash != std::string_view::npos &&
+         (first.find_first_of(".:") != std::string_view::npos || first == "localhost" || std::ranges::any_of(first, is_upper));
+}
+
+Split split_domain(std::string_view text) {
+  const bool has_host = starts_with_host(text);
+  const std::size_t slash = text.find('/');
+  Split split{std::string(has_host ? text.substr(0, slash) : kDefaultDomain), std::string(has_host ? text.substr(slash + 1) : text)};
   if (split.domain == kLegacyDomain) split.domain = kDefaultDomain;
   if (split.domain == kDefaultDomain && split.remainder.find('/') == std::string::npos) split.remainder.insert(0, kOfficialPrefix);
   return split;
@@ -169,7 +174,8 @@ std::optional<ImageReference> ImageReference::find(std::string_view text) {
 }
 
 std::string ImageReference::familiar_name() const {
-  if (domain_ != kDefaultDomain) return canonical_name();
+  // "docker.io/a.b/c" keeps its domain: without it, "a.b" would be read as one.
+  if (domain_ != kDefaultDomain || starts_with_host(path_)) return canonical_name();
   const bool official = path_.starts_with(kOfficialPrefix) && path_.find('/', kOfficialPrefix.size()) == std::string::npos;
   return official ? path_.substr(kOfficialPrefix.size()) : path_;
 }
