@@ -165,7 +165,22 @@ void set_if_unset(std::optional<Value>& member, Value value) {
 
 }  // namespace
 
+void refuse_nul(std::string_view what, const std::optional<std::string>& text) {
+  if (text && text->contains('\0')) throw Error::invalid_argument("{} must not contain a NUL character", what);
+}
+
+void refuse_nul(std::string_view what, const std::optional<std::vector<std::string>>& texts) {
+  for (const auto& text : texts.value_or(std::vector<std::string>())) refuse_nul(what, text);
+}
+
 void validate_container_config(const api::ContainerConfig& config) {
+  refuse_nul("the command", config.cmd);
+  refuse_nul("the entrypoint", config.entrypoint);
+  refuse_nul("an environment variable", config.env);
+  refuse_nul("the working directory", config.working_dir);
+  refuse_nul("the user", config.user);
+  refuse_nul("the host name", config.hostname);
+  refuse_nul("the domain name", config.domainname);
   if (config.env) validate_environment(*config.env);
   if (const auto directory = config.working_dir.value_or(""); !directory.empty() && !directory.starts_with('/')) {
     throw Error::invalid_argument("the working directory '{}' is invalid, it needs to be an absolute path", directory);
@@ -200,6 +215,16 @@ void validate_restart_policy(const api::RestartPolicy& policy) {
 }
 
 void validate_host_config(const api::HostConfig& host_config) {
+  refuse_nul("a bind", host_config.binds);
+  refuse_nul("an extra host", host_config.extra_hosts);
+  for (const auto& [path, options] : host_config.tmpfs.value_or(std::map<std::string, std::string>())) {
+    refuse_nul("a tmpfs mount", path);
+    refuse_nul("a tmpfs mount", options);
+  }
+  for (const auto& mount : host_config.mounts.value_or(std::vector<api::Mount>())) {
+    refuse_nul("a mount's source", mount.source);
+    refuse_nul("a mount's target", mount.target);
+  }
   validate_resources(host_config);
   if (host_config.restart_policy) validate_restart_policy(*host_config.restart_policy);
   if (host_config.auto_remove.value_or(false) && has_restart_policy(host_config)) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,10 @@ namespace sockerless {
 
 // What create does to a request before anything is made: plain functions over the wire types. Each error is invalid_argument in dockerd's
 // words.
+
+/// What reaches the kernel is a C string, which a NUL would cut short. @param what  "the command", for the error's text.
+void refuse_nul(std::string_view what, const std::optional<std::string>& text);
+void refuse_nul(std::string_view what, const std::optional<std::vector<std::string>>& texts);
 
 /// Checks the request's own sense: environment, working directory, stop signal, health check, resources, restart policy.
 void validate_container_config(const api::ContainerConfig& config);

@@ -88,6 +88,19 @@ TEST(ContainerConfig, AnEntryPointOfOnesOwnDropsTheImagesCommand) {
   EXPECT_EQ(arguments_of(reset), (Texts{"ls"}));
 }
 
+TEST(ContainerConfig, WhatTheKernelWouldCutShortIsRefused) {
+  const std::string cut("PATH=/bin\0x", 11);
+  api::ContainerConfig config;
+  config.env = std::vector<std::string>{cut};
+  EXPECT_EQ(failure_of([&] { validate_container_config(config); }), "an environment variable must not contain a NUL character");
+  config = {};
+  config.cmd = std::vector<std::string>{"sh", cut};
+  EXPECT_EQ(failure_of([&] { validate_container_config(config); }), "the command must not contain a NUL character");
+  api::HostConfig host;
+  host.binds = std::vector<std::string>{cut};
+  EXPECT_EQ(failure_of([&] { validate_host_config(host); }), "a bind must not contain a NUL character");
+}
+
 TEST(ContainerConfig, BadConfigurationsAreRefusedInDockersWords) {
   api::ContainerConfig config;
   config.env = Texts{"=x"};

@@ -1,7 +1,8 @@
 // Starts, and what follows a run's end.
 //
-// The order at an exit: the networks are left, the end is on disk, and then, in one step under the record's lock, `die` is published and
-// the state changes. So whoever hears of the exit, by an event, a wait or an inspect, finds the same everywhere, also after a crash.
+// The order at an exit: the networks are left, the end is on disk, and then, in one step under the record's lock, `die` is published, with
+// what Docker says after it (`disconnect`, `unmount`), and the state changes. So whoever hears of the exit, by an event, a wait or an
+// inspect, finds the same everywhere, also after a crash, and a restart finds its ports free.
 
 #include "engine/container_lifecycle.hpp"
 
@@ -85,7 +86,6 @@ Task<void> ContainerLifecycle::start_locked(ContainerPtr record, Origin origin, 
     throw StartFailure(failure->exit_code, failure->error.code(), failure->error.message());
   }
   co_await record_start(record, std::move(*joined), *started, origin);
-  context_.volumes.publish_mounts(definition->spec);
   spawn_supervisor(record, backoff);
   log.info("container started id={} name={} ms={}", record->id().short_str(), definition->spec.name,
            std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begun).count());
@@ -126,15 +126,16 @@ Task<void> ContainerLifecycle::record_start(ContainerPtr record, ContainerNetwor
   record->set_networks(std::move(joined));
   record->change_state([&](ContainerState& state) {
     apply(state);
+    context_.volumes.publish_mounts(definition->spec);
     context_.events.publish("container", "start", record->id().str(), event_attributes(*definition));
   });
 }
 
 Task<void> ContainerLifecycle::fail_start(ContainerPtr record, std::optional<ContainerNetworks> joined, Error error, int exit_code) {
   if (joined) {
-    ContainerNetworks at_rest;
-    co_await leave_networks(record, std::move(*joined), &at_rest);
+    auto [at_rest, left] = co_await leave_networks(record, std::move(*joined));
     record->set_networks(std::move(at_rest));
+    context_.networks.publish_left(record->id(), left);
   }
   log.warn("container not started id={} error={}", record->id().short_str(), error.what());
   record->change_state([&](ContainerState& state) { state.start_failed(exit_code, error.message(), context_.clock.now()); });
@@ -146,13 +147,13 @@ Task<void> ContainerLifecycle::fail_start(ContainerPtr record, std::optional<Con
   }
 }
 
-Task<void> ContainerLifecycle::leave_networks(ContainerPtr record, ContainerNetworks joined, ContainerNetworks* at_rest) {
-  *at_rest = joined;
+Task<LeftNetworks> ContainerLifecycle::leave_networks(ContainerPtr record, ContainerNetworks joined) {
   try {
-    *at_rest = co_await context_.networks.leave(record, std::move(joined));
+    co_return co_await context_.networks.leave(record, joined);
   } catch (...) {
     log.error("networks not left id={} error={}", record->id().short_str(), current_error().what());
   }
+  co_return LeftNetworks{std::move(joined), {}};
 }
 
 void ContainerLifecycle::spawn_supervisor(ContainerPtr record, RestartBackoff backoff) {
@@ -192,15 +193,13 @@ Task<std::optional<std::chrono::milliseconds>> ContainerLifecycle::settle_exit(C
     state.ended(exit.exit_code, exit.oom_killed, exit.error, at, delay.has_value());
     if (delay) state.count_restart();
   };
-  ContainerNetworks at_rest;
-  co_await leave_networks(record, *record->networks(), &at_rest);
+  auto [at_rest, left] = co_await leave_networks(record, *record->networks());
   apply(next);
   try {
     co_await context_.store.put(StateKind::container_state, record->id().str(), state_to_json(next, at_rest));
   } catch (...) {
     log.error("the end of a run is not on disk id={} error={}", record->id().short_str(), current_error().what());
   }
-  context_.volumes.publish_unmounts(definition->spec);
   const auto order = co_await record->signalling.acquire();
   if (exit.oom_killed) publish(*record, "oom");
   record->set_networks(std::move(at_rest));
@@ -210,6 +209,8 @@ Task<std::optional<std::chrono::milliseconds>> ContainerLifecycle::settle_exit(C
   record->change_state([&](ContainerState& state) {
     apply(state);
     context_.events.publish("container", "die", record->id().str(), std::move(attributes));
+    context_.networks.publish_left(record->id(), left);
+    context_.volumes.publish_unmounts(definition->spec);
   });
   log.info("container exited id={} name={} exit_code={} restart={}", record->id().short_str(), definition->spec.name, exit.exit_code,
            delay.has_value());

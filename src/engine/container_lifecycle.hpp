@@ -52,7 +52,7 @@ class ContainerLifecycle {
   Task<std::optional<std::chrono::milliseconds>> settle_exit(ContainerPtr record, WorkloadExit exit, RestartBackoff* backoff);
   Task<void> restart_after(ContainerPtr record, std::chrono::milliseconds delay, RestartBackoff backoff);
   Task<void> remove_after_exit(ContainerPtr record);
-  Task<void> leave_networks(ContainerPtr record, ContainerNetworks joined, ContainerNetworks* at_rest);
+  Task<LeftNetworks> leave_networks(ContainerPtr record, ContainerNetworks joined);
 
   Task<void> send_signal(ContainerPtr record, int signal);
   Task<bool> wait_for_end(ContainerPtr record, std::uint64_t run, std::optional<std::chrono::steady_clock::duration> patience);

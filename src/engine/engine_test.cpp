@@ -127,6 +127,27 @@ TEST_F(EngineTest, StopKillsAfterItsPatience) {
   EXPECT_THAT(actions_until(*events, "stop"), ElementsAre("create", "start", "kill", "kill", "die", "stop"));
 }
 
+TEST_F(EngineTest, NetworksAndVolumesSpeakInDockersOrder) {
+  api::HostConfig host = auto_remove();
+  host.binds = Texts{"data:/data"};
+  const auto events = listen();
+  const std::string id = daemon.create("job", host);
+  const auto removed = wait_for(id, WaitCondition::removed);
+  daemon.on(daemon.containers().start({id}));
+  daemon.world->exit(id, 0);
+  EXPECT_EQ(result(*removed), 0);
+  const Texts seen = daemon.on([](EventStream& stream) -> Task<Texts> {
+    Texts said;
+    while (const auto event = co_await stream.next()) {
+      said.push_back(std::string(event->type->str()) + " " + *event->action);
+      if (*event->action == "destroy") break;
+    }
+    co_return said;
+  }(*events));
+  EXPECT_THAT(seen, ElementsAre("volume create", "container create", "network connect", "volume mount", "container start", "container die",
+                                "network disconnect", "volume unmount", "container destroy"));
+}
+
 TEST_F(EngineTest, ARestartStopsAndStartsInDockersOrder) {
   const std::string id = daemon.run_detached("web", auto_remove());
   const auto events = listen();

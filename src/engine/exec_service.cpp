@@ -7,6 +7,7 @@
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "engine/attach_keys.hpp"
+#include "engine/container_config.hpp"
 #include "engine/container_view.hpp"
 #include "engine/exec_record.hpp"
 
@@ -73,6 +74,10 @@ Task<api::IDResponse> ExecService::create(ContainerRef container, api::Container
   const ContainerPtr owner = containers_.get(container.text);
   check_can_exec(*owner, container.text);
   if (!request.cmd || request.cmd->empty()) throw Error::invalid_argument("No exec command specified");
+  refuse_nul("the command", request.cmd);
+  refuse_nul("an environment variable", request.env);
+  refuse_nul("the user", request.user);
+  refuse_nul("the working directory", request.working_dir);
   std::ignore = parse_detach_keys(request.detach_keys.value_or(""));  // only to refuse what is wrong
   const auto definition = owner->definition();
   ExecSpec spec{

@@ -108,12 +108,12 @@ Task<void> ImageService::run_import(ImportSpec spec, std::string reference, std:
   const Transfer transfer(*this);
   const ImageFacts facts = co_await driver_.import(std::move(spec), std::move(tar), sink);
   add_facts(facts);
-  publish("import", facts.id, facts.id);
   if (!reference.empty()) {
     const OperationLock::Guard turn = co_await changes_.acquire();
     co_await assign(facts.id, reference);
     publish("tag", facts.id, reference);
   }
+  publish("import", facts.id, facts.id);
   co_await sink.write(line("status", facts.id));
 }
 

@@ -208,7 +208,8 @@ Task<api::EndpointSettings> NetworkService::join_one(std::string name, WorkloadS
   co_return endpoint;
 }
 
-Task<void> NetworkService::leave_one(WorkloadSpec workload, api::EndpointSettings endpoint) {
+/// @return the network that was left; nothing: the container was not on it.
+Task<std::optional<NetworkSpec>> NetworkService::leave_one(WorkloadSpec workload, api::EndpointSettings endpoint) {
   const std::string id = endpoint.network_id.value_or("");
   std::optional<NetworkSpec> network;
   bool has_addresses = false;
@@ -218,14 +219,18 @@ Task<void> NetworkService::leave_one(WorkloadSpec workload, api::EndpointSetting
     network = it->second.spec;
     has_addresses = !it->second.addresses.subnets().empty();
   });
-  if (!network) co_return;
+  if (!network) co_return std::nullopt;
   try {
     if (has_addresses) co_await driver_.disconnect(*network, workload);
   } catch (const std::exception& error) {
     log.warn("leaving a network failed container={} network={} error={}", workload.id.str(), network->name, error.what());
   }
   give_back(id, workload.id);
-  publish("disconnect", *network, &workload.id);
+  co_return network;
+}
+
+void NetworkService::publish_left(const ContainerId& container, const std::vector<NetworkSpec>& networks) {
+  for (const auto& network : networks) publish("disconnect", network, &container);
 }
 
 bool NetworkService::gives_addresses(const ContainerNetworks& networks) const {
@@ -259,22 +264,25 @@ Task<ContainerNetworks> NetworkService::join(ContainerPtr container) {
     failure = std::current_exception();
   }
   if (failure) {
-    for (const auto& name : done) co_await leave_one(workload, joined.endpoints[name]);
+    for (const auto& name : done) {
+      if (const auto left = co_await leave_one(workload, joined.endpoints[name])) publish_left(workload.id, {*left});
+    }
     std::rethrow_exception(failure);
   }
   joined.settings.sandbox_id = random_.hex64();
   co_return joined;
 }
 
-Task<ContainerNetworks> NetworkService::leave(ContainerPtr container, ContainerNetworks joined) {
+Task<LeftNetworks> NetworkService::leave(ContainerPtr container, ContainerNetworks joined) {
   const auto definition = container->definition();
   ports_.give_back(container->id());
+  std::vector<NetworkSpec> networks;
   for (auto& [name, endpoint] : joined.endpoints) {
-    co_await leave_one(definition->spec, endpoint);
+    if (auto left = co_await leave_one(definition->spec, endpoint)) networks.push_back(std::move(*left));
     endpoint = at_rest(std::move(endpoint));
   }
   forget_run(joined);
-  co_return joined;
+  co_return LeftNetworks{std::move(joined), std::move(networks)};
 }
 
 Task<void> NetworkService::connect(NetworkRef network, api::NetworkConnectRequest request) {
@@ -317,7 +325,9 @@ Task<void> NetworkService::disconnect(NetworkRef network, api::NetworkDisconnect
     throw Error::forbidden("container {} is not connected to the network {}", container->id().str(), name);
   }
   if (!driver_.has_user_networks()) throw Error::not_implemented("this backend cannot disconnect a container from its network");
-  if (container->state()->has_process()) co_await leave_one(definition->spec, it->second);
+  if (container->state()->has_process()) {
+    if (const auto left = co_await leave_one(definition->spec, it->second)) publish_left(container->id(), {*left});
+  }
   networks.endpoints.erase(it);
   if (!networks.ports.empty() && !gives_addresses(networks)) {
     ports_.give_back(container->id());

@@ -22,6 +22,12 @@
 
 namespace sockerless {
 
+/// What is left of a container's networks when its run is over.
+struct LeftNetworks {
+  ContainerNetworks at_rest;      ///< the endpoints as inspect shows them while nothing runs
+  std::vector<NetworkSpec> left;  ///< those that `disconnect` is still to be published for
+};
+
 /// Networks, their addresses, and the endpoints of containers.
 ///
 /// Addresses and published ports are only given out when the driver has networks of its own; otherwise a container's endpoint says that it
@@ -51,9 +57,11 @@ class NetworkService final : public NetworkRole {
   /// @errors not_found "failed to set up container networking: network x not found"; unavailable, internal: no address or port left. After
   /// a failure nothing is held.
   Task<ContainerNetworks> join(ContainerPtr container);
-  /// When the run is over (or its start failed): gives everything back, leaves the networks and publishes `disconnect`.
-  /// @param joined  what join() returned, or the record's networks. @return the endpoints as they are at rest.
-  Task<ContainerNetworks> leave(ContainerPtr container, ContainerNetworks joined);
+  /// When the run is over (or its start failed): gives everything back and leaves the networks.
+  /// @param joined  what join() returned, or the record's networks.
+  Task<LeftNetworks> leave(ContainerPtr container, ContainerNetworks joined);
+  /// Publishes `disconnect` for each: Docker says it after the container's `die`, and the networks are left before it.
+  void publish_left(const ContainerId& container, const std::vector<NetworkSpec>& networks);
   /// The filter `network` of the container list takes names and ids: the network's id for either, empty when there is none.
   std::string find_id(std::string_view reference) const;
 
@@ -84,7 +92,7 @@ class NetworkService final : public NetworkRole {
   api::EndpointSettings take_endpoint(Entry& entry, const WorkloadSpec& workload, api::EndpointSettings endpoint) const;
   void give_back(std::string_view network_id, const ContainerId& container);
   Task<api::EndpointSettings> join_one(std::string name, WorkloadSpec workload, api::EndpointSettings endpoint);
-  Task<void> leave_one(WorkloadSpec workload, api::EndpointSettings endpoint);
+  Task<std::optional<NetworkSpec>> leave_one(WorkloadSpec workload, api::EndpointSettings endpoint);
   bool gives_addresses(const ContainerNetworks& networks) const;
   void publish_ports(const WorkloadSpec& workload, ContainerNetworks& networks);
   void publish(std::string action, const NetworkSpec& network, const ContainerId* container = nullptr);

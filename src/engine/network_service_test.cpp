@@ -44,7 +44,9 @@ struct NetworkServiceTest : testing::Test {
   }
   void stop(const ContainerPtr& container) {
     fakes::end(container);
-    container->set_networks(run(service->leave(container, *container->networks())));
+    LeftNetworks left = run(service->leave(container, *container->networks()));
+    container->set_networks(std::move(left.at_rest));
+    service->publish_left(container->id(), left.left);
   }
 };
 
