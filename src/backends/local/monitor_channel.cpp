@@ -27,7 +27,9 @@ constexpr int kReplySeconds = 10;
 int read_reply(int fd) {
   Message reply;
   const ssize_t count = ::recv(fd, &reply, sizeof(reply), MSG_WAITALL);
-  if (count == 0) return ESRCH;  // the monitor went away
+  // The monitor went away; with a command in its socket that it had not read, the kernel says so by a reset.
+  if (count == 0 || (count < 0 && errno == ECONNRESET)) return ESRCH;
+  if (count < 0 && errno == EAGAIN) return ETIMEDOUT;
   if (count != sizeof(reply) || reply.magic != kMessageMagic || reply.kind != MessageKind::reply) return EIO;
   return reply.a;
 }

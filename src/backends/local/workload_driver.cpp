@@ -6,8 +6,6 @@
 #include <array>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
-#include <mutex>
 #include <unordered_map>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -19,11 +17,12 @@
 
 #include "backends/local/container_facts.hpp"
 #include "backends/local/container_run.hpp"
+#include "backends/local/container_store.hpp"
 #include "backends/local/exec_process.hpp"
+#include "backends/local/host_runtime.hpp"
 #include "backends/local/log_file.hpp"
 #include "backends/local/monitor_channel.hpp"
 #include "backends/local/monitor_launch.hpp"
-#include "backends/local/program.hpp"
 #include "backends/local/runtime_config.hpp"
 #include "backends/local/runtime_selection.hpp"
 #include "backends/local/start_failure.hpp"
@@ -31,7 +30,6 @@
 #include "backends/local/workload_settings.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
-#include "base/random.hpp"
 
 namespace sockerless::local {
 
@@ -42,21 +40,13 @@ namespace {
 
 Logger log_("local");
 
-constexpr auto kRuntimeTimeout = std::chrono::seconds(20);
 constexpr auto kMonitorEndTimeout = std::chrono::seconds(30);
 constexpr auto kStopGrace = std::chrono::seconds(2);
 constexpr int kOtherStartFailure = 128;
-constexpr std::size_t kIdDigits = 64;
 
 std::string default_monitor_path() {
   std::error_code error;
   return (fs::read_symlink("/proc/self/exe", error).parent_path() / "sockerless-monitor").string();
-}
-
-void write_file(const std::string& path, const std::string& text) {
-  std::ofstream file(path, std::ios::trunc);
-  file << text;
-  if (!file.flush()) throw Error::unavailable("cannot write {}: is the disk full?", path);
 }
 
 /// Runs to its end whatever becomes of the caller. On a coroutine thread of its own: switching the cancellation off in place would leave it
@@ -71,19 +61,13 @@ class LocalWorkloadDriver final : public WorkloadDriver {
  public:
   LocalWorkloadDriver(WorkloadOptions options, std::shared_ptr<LayerSource> layers, BlockingPool& pool, asio::any_io_executor executor)
       : options_(std::move(options)),
-        containers_(options_.state_directory + "/containers"),
-        removing_(options_.state_directory + "/removing"),
         layers_(std::move(layers)),
+        runtime_(options_.runtime, monitor_program().path, options_.state_directory),
+        store_(options_.state_directory, layers_, runtime_),
         pool_(pool),
         executor_(std::move(executor)),
         watcher_(asio::make_strand(executor_), tasks_) {
-    if (options_.monitor_path.empty()) options_.monitor_path = default_monitor_path();
     ::signal(SIGPIPE, SIG_IGN);  // writing to a process that has closed its stdin is an error, not the daemon's end
-    for (const auto* folder : {&containers_, &removing_}) {
-      fs::create_directories(*folder);
-      fs::permissions(*folder, fs::perms::owner_all);
-    }
-    fs::permissions(options_.state_directory, fs::perms::owner_all | fs::perms::group_exec | fs::perms::others_exec);
   }
 
   // ---- life
@@ -148,7 +132,7 @@ class LocalWorkloadDriver final : public WorkloadDriver {
           run->wait_until([](const ContainerRun::State& state) { return state.exit || state.failure || state.finished; }),
           Deadline::in(kMonitorEndTimeout), "the end of the container's processes");
     }
-    const std::string remains = co_await run_blocking(pool_, [this, &id] { return blocking_set_aside(id); });
+    const std::string remains = co_await run_blocking(pool_, [this, &id] { return store_.blocking_set_aside(id); });
     entries_.write([&](auto& entries) { entries.erase(id); });
     removals_.spawn("removal", asio::make_strand(executor_), finish_removal(id, run, remains));
   }
@@ -204,7 +188,7 @@ class LocalWorkloadDriver final : public WorkloadDriver {
   Task<api::ContainerTopResponse> top(ContainerId id, std::string ps_args) override {
     const std::int64_t pid = get_pid(id.str());
     co_return co_await run_blocking(pool_, [this, &id, &ps_args, pid] {
-      auto pids = blocking_host().cgroups.blocking_pids(container_cgroup(id.str()));
+      auto pids = runtime_.blocking_host().cgroups.blocking_pids(container_cgroup(id.str()));
       if (pids.empty()) pids.push_back(pid);
       return blocking_top(ps_args, pids);
     });
@@ -212,7 +196,7 @@ class LocalWorkloadDriver final : public WorkloadDriver {
 
   Task<api::ContainerStatsResponse> stats(ContainerId id) override {
     const std::int64_t pid = get_pid(id.str());
-    co_return co_await run_blocking(pool_, [this, &id, pid] { return blocking_stats(blocking_host().cgroups, id.str(), pid); });
+    co_return co_await run_blocking(pool_, [this, &id, pid] { return blocking_stats(runtime_.blocking_host().cgroups, id.str(), pid); });
   }
 
   Task<std::int64_t> writable_size(ContainerId id) override {
@@ -231,7 +215,7 @@ class LocalWorkloadDriver final : public WorkloadDriver {
   // ---- the daemon's own start and end
 
   Task<std::vector<RestoredWorkload>> restore(std::vector<ContainerId> known) override {
-    auto found = co_await run_blocking(pool_, [this, &known] { return blocking_restore(known); });
+    auto found = co_await run_blocking(pool_, [this, &known] { return store_.blocking_restore(known); });
     std::vector<RestoredWorkload> result;
     for (auto& one : found) {
       entries_.write([&](auto& entries) { entries[one.entry->id] = one.entry; });
@@ -257,9 +241,9 @@ class LocalWorkloadDriver final : public WorkloadDriver {
   Task<api::SystemInfo> facts() override {
     co_return co_await run_blocking(pool_, [this] {
       try {
-        return blocking_system_facts(blocking_host(), &blocking_runtime(), options_.state_directory);
+        return blocking_system_facts(runtime_.blocking_host(), &runtime_.blocking_runtime(), options_.state_directory);
       } catch (const Error& error) {
-        auto facts = blocking_system_facts(blocking_host(), nullptr, options_.state_directory);
+        auto facts = blocking_system_facts(runtime_.blocking_host(), nullptr, options_.state_directory);
         facts.warnings = std::vector<std::string>{"WARNING: " + error.message()};
         return facts;
       }
@@ -269,12 +253,6 @@ class LocalWorkloadDriver final : public WorkloadDriver {
  private:
   using EntryPtr = std::shared_ptr<ContainerEntry>;
   using RunPtr = std::shared_ptr<ContainerRun>;
-
-  struct Found {
-    RestoredWorkload workload;
-    EntryPtr entry;
-    UniqueFd channel;
-  };
 
   // ---- the table
 
@@ -366,7 +344,7 @@ class LocalWorkloadDriver final : public WorkloadDriver {
   /// The monitor is gone without a word on the channel: its record, or the lack of one, tells.
   WorkloadExit blocking_find_end(const ContainerEntry& entry) {
     if (auto recorded = blocking_read_exit_record(entry.directory)) return *recorded;
-    return blocking_bury_lost_run(blocking_runtime().command, blocking_host().cgroups, entry.id, entry.directory);
+    return blocking_bury_lost_run(runtime_.blocking_runtime().command, runtime_.blocking_host().cgroups, entry.id, entry.directory);
   }
 
   Task<void> follow_exec(std::shared_ptr<ExecEnd> end, std::unique_ptr<MonitorChannel> channel, pid_t monitor) {
@@ -383,7 +361,7 @@ class LocalWorkloadDriver final : public WorkloadDriver {
 
   StartFailure failure_of(const std::optional<MonitorChannel::Received>& message, Attempt attempt,
                           const std::vector<std::string>& arguments) {
-    const std::string runtime = chosen_runtime_name();
+    const std::string runtime = runtime_.chosen_name();
     if (!message) return {kOtherStartFailure, ErrorCode::internal, "the container's monitor ended before it said anything"};
     switch (static_cast<FailureKind>(message->head.a)) {
       case FailureKind::hung:
@@ -397,53 +375,19 @@ class LocalWorkloadDriver final : public WorkloadDriver {
 
   // ---- blocking parts
 
-  const OciHost& blocking_host() {
-    std::call_once(host_once_, [this] { host_ = OciHost::blocking_detect(); });
-    return host_;
-  }
-
-  /// The runtime, chosen at the first use. @errors unavailable: none works; asked again the next time.
-  const OciRuntime& blocking_runtime() {
-    const std::scoped_lock lock(runtime_mutex_);
-    if (!runtime_) {
-      runtime_ = blocking_select_runtime(options_.runtime, options_.monitor_path, options_.state_directory);
-    }
-    return *runtime_;
-  }
-
-  std::string chosen_runtime_name() {
-    const std::scoped_lock lock(runtime_mutex_);
-    return runtime_ ? runtime_->name : "runtime";
-  }
-
-  std::string directory_of(const ContainerId& id) const { return containers_ + "/" + id.str(); }
-
   std::vector<std::string> blocking_prepare(const WorkloadSpec& spec) {
-    auto warnings = check_workload(spec, blocking_host());
+    auto warnings = check_workload(spec, runtime_.blocking_host());
     blocking_prepare_sources(spec);
-    const std::string directory = directory_of(spec.id);
-    try {
-      layers_->blocking_hold(spec.id.str(), spec.image_id);
-      fs::create_directory(directory);
-      fs::permissions(directory, fs::perms::owner_all);
-      for (const char* name : {"upper", "work", "rootfs"}) fs::create_directory(directory + "/" + name);
-      write_file(directory + "/output.log", "");
-      fs::permissions(directory + "/output.log", fs::perms::owner_read | fs::perms::owner_write);
-    } catch (...) {
-      const Error error = current_error();
-      std::error_code ignored;
-      fs::remove_all(directory, ignored);
-      layers_->blocking_release(spec.id.str());
-      throw Error(error.code(), error.message());
-    }
-    entries_.write([&](auto& entries) { entries[spec.id] = std::make_shared<ContainerEntry>(spec.id, directory); });
+    store_.blocking_make(spec);
+    const auto entry = std::make_shared<ContainerEntry>(spec.id, store_.directory_of(spec.id));
+    entries_.write([&](auto& entries) { entries[spec.id] = entry; });
     return warnings;
   }
 
   Launched blocking_launch(const WorkloadSpec& spec, const ContainerEntry& entry) {
     const std::string root = entry.directory + "/rootfs";
     try {
-      const OciRuntime& runtime = blocking_runtime();
+      const OciRuntime& runtime = runtime_.blocking_runtime();
       blocking_prepare_sources(spec);
       blocking_mount_overlay(layers_->blocking_layer_folders(spec.image_id), entry.directory + "/upper", entry.directory + "/work", root,
                              spec.host_config.auto_remove.value_or(false) ? LayerLife::thrown_away : LayerLife::kept);
@@ -453,9 +397,9 @@ class LocalWorkloadDriver final : public WorkloadDriver {
         if (mount.kind == MountSpec::Kind::volume && mount.copy_from_image) blocking_copy_up(root, mount.destination, mount.source);
       }
       if (!settings.working_dir.empty()) blocking_make_folder_in_root(root, settings.working_dir);
-      const OciConfig config = blocking_make_config(settings, blocking_host());
+      const OciConfig config = blocking_make_config(settings, runtime_.blocking_host());
       write_file(entry.directory + "/config.json", json::serialize(config.document));
-      return blocking_launch_run(monitor_program(), runtime, blocking_host().cgroups, spec, entry.directory);
+      return blocking_launch_run(monitor_program(), runtime, runtime_.blocking_host().cgroups, spec, entry.directory);
     } catch (...) {
       const Error error = current_error();
       blocking_unmount(root);
@@ -464,7 +408,7 @@ class LocalWorkloadDriver final : public WorkloadDriver {
   }
 
   Launched blocking_exec(const WorkloadSpec& spec, const ExecSpec& exec, const ContainerEntry& entry, std::int64_t pid) {
-    const OciRuntime& runtime = blocking_runtime();
+    const OciRuntime& runtime = runtime_.blocking_runtime();
     OciSettings settings = make_settings(spec, entry.directory, [](const std::string&) { return std::int64_t{1}; });
     settings.arguments = exec.arguments;
     settings.environment = exec.environment;
@@ -479,32 +423,25 @@ class LocalWorkloadDriver final : public WorkloadDriver {
     // Through /proc, so that what the container has mounted over its user database counts.
     const ContainerUser user = blocking_find_user(fmt::format("/proc/{}/root", pid), settings.user, settings.group_add);
     const std::string process = fmt::format("{}/exec-{}.json", entry.directory, exec.id.short_str());
-    write_file(process, json::serialize(make_process(settings, user, blocking_host(), warnings)));
+    write_file(process, json::serialize(make_process(settings, user, runtime_.blocking_host(), warnings)));
     return local::blocking_launch_exec(monitor_program(), runtime, spec.id, exec, entry.directory, process);
   }
 
-  MonitorProgram monitor_program() const { return {options_.monitor_path, options_.runtime_timeout}; }
+  MonitorProgram monitor_program() const {
+    return {options_.monitor_path.empty() ? default_monitor_path() : options_.monitor_path, options_.runtime_timeout};
+  }
 
   void blocking_update(const WorkloadSpec& spec) {
     std::vector<std::string> warnings;
-    const json::object resources = make_resources(make_oci_resources(spec.host_config), blocking_host().cgroups, warnings);
-    const std::string path = directory_of(spec.id) + "/update.json";
+    const json::object resources = make_resources(make_oci_resources(spec.host_config), runtime_.blocking_host().cgroups, warnings);
+    const std::string path = store_.directory_of(spec.id) + "/update.json";
     write_file(path, json::serialize(resources));
-    blocking_call_runtime({"update", "--resources", path, spec.id.str()}, "update");
+    runtime_.blocking_call({"update", "--resources", path, spec.id.str()}, "update");
     fs::remove(path);
   }
 
-  void blocking_call_runtime(const std::vector<std::string>& arguments, std::string_view doing) {
-    const OciRuntime& runtime = blocking_runtime();
-    auto command = runtime.command;
-    command.insert(command.end(), arguments.begin(), arguments.end());
-    const ProgramResult result = blocking_run_program(command, kRuntimeTimeout);
-    if (result.timed_out) throw Error::deadline_exceeded("cannot {} the container: {} hung", doing, runtime.name);
-    if (result.exit_code != 0) throw Error::internal("cannot {} the container: {}", doing, plain_words(result.error));
-  }
-
   Task<void> run_runtime(std::vector<std::string> arguments, std::string_view doing) {
-    co_await run_blocking(pool_, [this, &arguments, doing] { blocking_call_runtime(arguments, doing); });
+    co_await run_blocking(pool_, [this, &arguments, doing] { runtime_.blocking_call(arguments, doing); });
   }
 
   Task<void> command(ContainerId id, MessageKind kind, std::int32_t a, std::int32_t b) {
@@ -514,112 +451,20 @@ class LocalWorkloadDriver final : public WorkloadDriver {
     if (error != 0) throw from_errno(error, kind == MessageKind::signal ? "signal the container" : "resize the container's terminal");
   }
 
-  /// Takes the container's directory out of the way. @return where it is now; empty: there was none.
-  std::string blocking_set_aside(const ContainerId& id) {
-    const std::string aside = fmt::format("{}/{}-{}", removing_, id.str(), system_random().hex64().substr(0, 8));
-    if (::rename(directory_of(id).c_str(), aside.c_str()) == 0) return aside;
-    if (errno == ENOENT) return {};
-    throw from_errno(errno, "remove the container's directory");
-  }
-
   Task<void> finish_removal(ContainerId id, std::shared_ptr<ContainerRun> run, std::string remains) {
     if (run) co_await run->wait_until([](const ContainerRun::State& state) { return state.finished; });
-    co_await run_blocking(pool_, [this, &id, &remains] { blocking_remove_remains(id, remains); });
-  }
-
-  void blocking_remove_remains(const ContainerId& id, const std::string& remains) {
-    if (!remains.empty()) {
-      blocking_unmount(remains + "/rootfs");
-      fs::remove_all(remains);
-    }
-    layers_->blocking_release(id.str());
-  }
-
-  /// A removal that a daemon before this one could not finish.
-  void blocking_resume_removal(const std::string& remains) {
-    const std::string name = fs::path(remains).filename();
-    if (name.size() < kIdDigits || !is_hex64(name.substr(0, kIdDigits))) return;
-    const auto id = ContainerId::parse(name.substr(0, kIdDigits));
-    blocking_wait_unlocked(remains, kMonitorEndTimeout);
-    if (fs::exists(remains + "/" + kPidFileName)) blocking_clean_run(blocking_runtime().command, blocking_host().cgroups, id, remains);
-    blocking_remove_remains(id, remains);
-  }
-
-  /// Ends whatever runs in the directory and removes it: nobody knows this container.
-  void blocking_remove_stranger(const ContainerId& id) {
-    const std::string directory = directory_of(id);
-    log_.warn("removing a container nobody knows id={}", id.str());
-    blocking_command(directory, MessageKind::signal, SIGKILL, 0);
-    blocking_wait_unlocked(directory, kMonitorEndTimeout);
-    blocking_clean_run(blocking_runtime().command, blocking_host().cgroups, id, directory);
-    blocking_remove_remains(id, directory);
-  }
-
-  std::vector<Found> blocking_restore(const std::vector<ContainerId>& known) {
-    std::vector<ContainerId> strangers;
-    std::error_code error;
-    for (const auto& folder : fs::directory_iterator(options_.state_directory, error)) {  // of a runtime's check that was interrupted
-      if (folder.path().filename().string().starts_with("sockerless-check-")) fs::remove_all(folder.path(), error);
-    }
-    for (const auto& folder : fs::directory_iterator(removing_)) blocking_resume_removal(folder.path());
-    for (const auto& folder : fs::directory_iterator(containers_)) {
-      const std::string name = folder.path().filename();
-      if (!is_hex64(name)) continue;
-      const auto id = ContainerId::parse(name);
-      if (std::ranges::find(known, id) == known.end()) strangers.push_back(id);
-    }
-    for (const auto& id : strangers) blocking_remove_stranger(id);
-    for (const auto& hold : layers_->holds()) {
-      if (is_hex64(hold) && std::ranges::find(known, ContainerId::parse(hold)) == known.end()) layers_->blocking_release(hold);
-    }
-    std::vector<Found> result;
-    for (const auto& id : known) {
-      if (fs::is_directory(directory_of(id), error)) result.push_back(blocking_restore_one(id));
-    }
-    return result;
-  }
-
-  Found blocking_restore_one(const ContainerId& id) {
-    Found found{{id, {}, {}}, std::make_shared<ContainerEntry>(id, directory_of(id)), {}};
-    const std::string& directory = found.entry->directory;
-    if (UniqueFd channel = blocking_connect_monitor(directory)) {
-      Message request;
-      request.kind = MessageKind::watch;
-      Message answer;
-      const bool answered = ::send(channel.get(), &request, sizeof(request), MSG_NOSIGNAL) == sizeof(request) &&
-                            ::recv(channel.get(), &answer, sizeof(answer), MSG_WAITALL) == sizeof(answer) &&
-                            answer.kind == MessageKind::started;
-      if (answered) {
-        found.workload.running = WorkloadStarted{answer.a, TimePoint(std::chrono::nanoseconds(answer.time))};
-        found.channel = std::move(channel);
-        return found;
-      }
-    }
-    if (!blocking_wait_unlocked(directory, kMonitorEndTimeout)) log_.error("a container's monitor does not end id={}", id.str());
-    found.workload.exit = blocking_read_exit_record(directory);
-    const bool ran = fs::exists(directory + "/" + kPidFileName);
-    const bool left_over = ran || blocking_is_mount_point(directory + "/rootfs");
-    if (!found.workload.exit && ran) {
-      found.workload.exit = blocking_bury_lost_run(blocking_runtime().command, blocking_host().cgroups, id, directory);
-    } else if (left_over) {
-      blocking_clean_run(blocking_runtime().command, blocking_host().cgroups, id, directory);
-    }
-    return found;
+    co_await run_blocking(pool_, [this, &id, &remains] { store_.blocking_remove_remains(id, remains); });
   }
 
   // Set in the constructor, never changed.
-  WorkloadOptions options_;
-  const std::string containers_;
-  const std::string removing_;
+  const WorkloadOptions options_;
   const std::shared_ptr<LayerSource> layers_;  // shared with the image driver
+  HostRuntime runtime_;
+  ContainerStore store_;
   BlockingPool& pool_;
   const asio::any_io_executor executor_;
   // Any thread.
   Guarded<std::unordered_map<ContainerId, EntryPtr>> entries_;
-  std::once_flag host_once_;
-  OciHost host_;
-  std::mutex runtime_mutex_;
-  std::optional<OciRuntime> runtime_;
   TaskGroup tasks_;
   TaskGroup removals_;
   LogWatcher watcher_;

@@ -1,0 +1,157 @@
+#include "backends/local/container_store.hpp"
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+
+#include "backends/local/monitor_channel.hpp"
+#include "base/error.hpp"
+#include "base/log.hpp"
+#include "base/random.hpp"
+
+namespace sockerless::local {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+Logger log_("local");
+
+constexpr auto kMonitorEndTimeout = std::chrono::seconds(30);
+constexpr std::size_t kIdDigits = 64;
+
+}  // namespace
+
+void write_file(const std::string& path, const std::string& text) {
+  std::ofstream file(path, std::ios::trunc);
+  file << text;
+  if (!file.flush()) throw Error::unavailable("cannot write {}: is the disk full?", path);
+}
+
+ContainerStore::ContainerStore(const std::string& state_directory, std::shared_ptr<LayerSource> layers, HostRuntime& runtime)
+    : state_directory_(state_directory),
+      containers_(state_directory + "/containers"),
+      removing_(state_directory + "/removing"),
+      layers_(std::move(layers)),
+      runtime_(runtime) {
+  for (const auto* folder : {&containers_, &removing_}) {
+    fs::create_directories(*folder);
+    fs::permissions(*folder, fs::perms::owner_all);
+  }
+  fs::permissions(state_directory_, fs::perms::owner_all | fs::perms::group_exec | fs::perms::others_exec);
+}
+
+void ContainerStore::blocking_make(const WorkloadSpec& spec) {
+  const std::string directory = directory_of(spec.id);
+  try {
+    layers_->blocking_hold(spec.id.str(), spec.image_id);
+    fs::create_directory(directory);
+    fs::permissions(directory, fs::perms::owner_all);
+    for (const char* name : {"upper", "work", "rootfs"}) fs::create_directory(directory + "/" + name);
+    write_file(directory + "/output.log", "");
+    fs::permissions(directory + "/output.log", fs::perms::owner_read | fs::perms::owner_write);
+  } catch (...) {
+    const Error error = current_error();
+    std::error_code ignored;
+    fs::remove_all(directory, ignored);
+    layers_->blocking_release(spec.id.str());
+    throw Error(error.code(), error.message());
+  }
+}
+
+void ContainerStore::blocking_clean(const ContainerId& id, const std::string& directory) {
+  blocking_clean_run(runtime_.blocking_runtime().command, runtime_.blocking_host().cgroups, id, directory);
+}
+
+std::string ContainerStore::blocking_set_aside(const ContainerId& id) {
+  const std::string aside = fmt::format("{}/{}-{}", removing_, id.str(), system_random().hex64().substr(0, 8));
+  if (::rename(directory_of(id).c_str(), aside.c_str()) == 0) return aside;
+  if (errno == ENOENT) return {};
+  throw from_errno(errno, "remove the container's directory");
+}
+
+void ContainerStore::blocking_remove_remains(const ContainerId& id, const std::string& remains) {
+  if (!remains.empty()) {
+    blocking_unmount(remains + "/rootfs");
+    fs::remove_all(remains);
+  }
+  layers_->blocking_release(id.str());
+}
+
+/// A removal that a daemon before this one could not finish.
+void ContainerStore::blocking_resume_removal(const std::string& remains) {
+  const std::string name = fs::path(remains).filename();
+  if (name.size() < kIdDigits || !is_hex64(name.substr(0, kIdDigits))) return;
+  const auto id = ContainerId::parse(name.substr(0, kIdDigits));
+  blocking_wait_unlocked(remains, kMonitorEndTimeout);
+  if (fs::exists(remains + "/" + kPidFileName)) blocking_clean(id, remains);
+  blocking_remove_remains(id, remains);
+}
+
+/// Ends whatever runs in the directory and removes it: nobody knows this container.
+void ContainerStore::blocking_remove_stranger(const ContainerId& id) {
+  const std::string directory = directory_of(id);
+  log_.warn("removing a container nobody knows id={}", id.str());
+  blocking_command(directory, MessageKind::signal, SIGKILL, 0);
+  blocking_wait_unlocked(directory, kMonitorEndTimeout);
+  blocking_clean(id, directory);
+  blocking_remove_remains(id, directory);
+}
+
+std::vector<ContainerStore::Found> ContainerStore::blocking_restore(const std::vector<ContainerId>& known) {
+  std::vector<ContainerId> strangers;
+  std::error_code error;
+  for (const auto& folder : fs::directory_iterator(state_directory_, error)) {  // of a runtime's check that was interrupted
+    if (folder.path().filename().string().starts_with("sockerless-check-")) fs::remove_all(folder.path(), error);
+  }
+  for (const auto& folder : fs::directory_iterator(removing_)) blocking_resume_removal(folder.path());
+  for (const auto& folder : fs::directory_iterator(containers_)) {
+    const std::string name = folder.path().filename();
+    if (!is_hex64(name)) continue;
+    const auto id = ContainerId::parse(name);
+    if (std::ranges::find(known, id) == known.end()) strangers.push_back(id);
+  }
+  for (const auto& id : strangers) blocking_remove_stranger(id);
+  for (const auto& hold : layers_->holds()) {
+    if (is_hex64(hold) && std::ranges::find(known, ContainerId::parse(hold)) == known.end()) layers_->blocking_release(hold);
+  }
+  std::vector<Found> result;
+  for (const auto& id : known) {
+    if (fs::is_directory(directory_of(id), error)) result.push_back(blocking_restore_one(id));
+  }
+  return result;
+}
+
+ContainerStore::Found ContainerStore::blocking_restore_one(const ContainerId& id) {
+  Found found{{id, {}, {}}, std::make_shared<ContainerEntry>(id, directory_of(id)), {}};
+  const std::string& directory = found.entry->directory;
+  if (UniqueFd channel = blocking_connect_monitor(directory)) {
+    Message request;
+    request.kind = MessageKind::watch;
+    Message answer;
+    const bool answered = ::send(channel.get(), &request, sizeof(request), MSG_NOSIGNAL) == sizeof(request) &&
+                          ::recv(channel.get(), &answer, sizeof(answer), MSG_WAITALL) == sizeof(answer) &&
+                          answer.kind == MessageKind::started;
+    if (answered) {
+      found.workload.running = WorkloadStarted{answer.a, TimePoint(std::chrono::nanoseconds(answer.time))};
+      found.channel = std::move(channel);
+      return found;
+    }
+  }
+  if (!blocking_wait_unlocked(directory, kMonitorEndTimeout)) log_.error("a container's monitor does not end id={}", id.str());
+  found.workload.exit = blocking_read_exit_record(directory);
+  const bool ran = fs::exists(directory + "/" + kPidFileName);
+  const bool left_over = ran || blocking_is_mount_point(directory + "/rootfs");
+  if (!found.workload.exit && ran) {
+    found.workload.exit = blocking_bury_lost_run(runtime_.blocking_runtime().command, runtime_.blocking_host().cgroups, id, directory);
+  } else if (left_over) {
+    blocking_clean(id, directory);
+  }
+  return found;
+}
+
+}  // namespace sockerless::local
