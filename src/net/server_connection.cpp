@@ -104,7 +104,7 @@ Task<void> ServerConnection::serve_requests() {
       transport_->abort();
       co_return;
     }
-    if (!keep_open_ || !co_await drain(kMaxDrain)) break;
+    if (!keep_open_ || (!body_done_ && !co_await drain(kMaxDrain))) break;  // draining costs a frame of its own
   }
   if (status_ != 0) co_await linger();
 }
