@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "base/random.hpp"
 #include "bench/load.hpp"
+#include "tests/support/child_process.hpp"
 #include "tests/support/http_probe.hpp"
 
 namespace sockerless::bench {
@@ -196,8 +197,8 @@ class BareRuntime {
 
  private:
   static void run(const std::vector<std::string>& argv) {
-    std::string output;
-    if (run_process(argv, &output) != 0) throw Error::unavailable("{} failed: {}", argv[0], output);
+    const Output output = run_command(argv);
+    if (output.exit_code != 0) throw Error::unavailable("{} failed: {}", argv[0], output.err);
   }
 
   void configure(std::string_view arguments) {

@@ -37,11 +37,10 @@ std::string sha256_of(std::string_view bytes) { return checked({"sha256sum"}, by
 }  // namespace
 
 std::vector<std::string> docker_binaries() {
-  std::vector<std::string> found;
-  for (const char* path : {"/usr/local/bin/docker", "/usr/bin/docker"}) {
-    if (::access(path, X_OK) == 0) found.emplace_back(path);
-  }
-  return found;
+  // Debian's is not looked for: where it is missing, its tests fail.
+  std::vector<std::string> all{std::string(kDebianDocker)};
+  if (::access(kNewerDocker.data(), X_OK) == 0) all.emplace_back(kNewerDocker);
+  return all;
 }
 
 Docker::Docker(std::string binary, const support::Daemon& daemon) : binary_(std::move(binary)), host_(daemon.host()) {

@@ -5,12 +5,20 @@
 #include <string_view>
 #include <vector>
 
-#include "tests/clients/process.hpp"
+#include "tests/support/child_process.hpp"
 #include "tests/support/daemon.hpp"
 
 namespace sockerless::clients {
 
-/// The docker command lines this machine has: a newer one and Debian's.
+using support::ChildProcess;
+using support::Output;
+using support::run_command;
+using support::Stdio;
+
+inline constexpr std::string_view kDebianDocker = "/usr/bin/docker";
+inline constexpr std::string_view kNewerDocker = "/usr/local/bin/docker";
+
+/// The docker command lines under test: Debian's, and a newer one where the machine has it.
 std::vector<std::string> docker_binaries();
 
 /// One docker command line that talks to one daemon.

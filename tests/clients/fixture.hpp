@@ -30,7 +30,7 @@ inline std::vector<Pairing> pairings(const std::vector<std::string>& backends) {
 }
 
 inline std::string name_of_pairing(const testing::TestParamInfo<Pairing>& info) {
-  return (info.param.docker == "/usr/bin/docker" ? "debian_cli_" : "newer_cli_") + info.param.backend;
+  return (info.param.docker == kDebianDocker ? "debian_cli_" : "newer_cli_") + info.param.backend;
 }
 
 /// A daemon of its own for every test, with the image "busybox" in it; the daemon's fixture removes what is left.

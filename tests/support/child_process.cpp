@@ -1,4 +1,4 @@
-#include "tests/clients/process.hpp"
+#include "tests/support/child_process.hpp"
 
 #include <algorithm>
 #include <array>
@@ -9,25 +9,17 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pty.h>
-#include <spawn.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
+#include "tests/support/spawn.hpp"
 
-namespace sockerless::clients {
+namespace sockerless::support {
 
 namespace {
-
-std::vector<char*> pointers_of(const std::vector<std::string>& texts) {
-  std::vector<char*> pointers;
-  pointers.reserve(texts.size() + 1);
-  for (const std::string& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
-  pointers.push_back(nullptr);
-  return pointers;
-}
 
 std::vector<std::string> merged_environment(const std::vector<std::string>& extra) {
   std::vector<std::string> merged = extra;
@@ -38,42 +30,6 @@ std::vector<std::string> merged_environment(const std::vector<std::string>& extr
   }
   return merged;
 }
-
-/// What a spawn needs and gives back.
-class SpawnPlan {
- public:
-  SpawnPlan() {
-    posix_spawn_file_actions_init(&actions_);
-    posix_spawnattr_init(&attributes_);
-    sigset_t none;
-    sigemptyset(&none);
-    posix_spawnattr_setsigmask(&attributes_, &none);
-    sigset_t defaults;
-    sigemptyset(&defaults);
-    sigaddset(&defaults, SIGPIPE);
-    posix_spawnattr_setsigdefault(&attributes_, &defaults);
-  }
-  ~SpawnPlan() {
-    posix_spawn_file_actions_destroy(&actions_);
-    posix_spawnattr_destroy(&attributes_);
-  }
-  SpawnPlan(const SpawnPlan&) = delete;
-  SpawnPlan& operator=(const SpawnPlan&) = delete;
-
-  void use(int fd, int as) { posix_spawn_file_actions_adddup2(&actions_, fd, as); }
-  void open(const std::string& path, int as) { posix_spawn_file_actions_addopen(&actions_, as, path.c_str(), O_RDWR, 0); }
-  pid_t spawn(const std::vector<std::string>& argv, char** environment, short flags) {
-    posix_spawnattr_setflags(&attributes_, static_cast<short>(flags | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF));
-    pid_t pid = -1;
-    const int failure = posix_spawnp(&pid, argv.front().c_str(), &actions_, &attributes_, pointers_of(argv).data(), environment);
-    if (failure != 0) throw from_errno(failure, "start " + argv.front());
-    return pid;
-  }
-
- private:
-  posix_spawn_file_actions_t actions_{};
-  posix_spawnattr_t attributes_{};
-};
 
 }  // namespace
 
@@ -186,7 +142,7 @@ bool ChildProcess::has_ended() {
   int status = 0;
   if (::waitpid(pid_, &status, WNOHANG) != pid_) return false;
   reaped_ = true;
-  output_.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  output_.exit_code = exit_code_of(status);
   return true;
 }
 
@@ -227,4 +183,4 @@ Output run_command(const std::vector<std::string>& argv, std::string_view input,
   return *output;
 }
 
-}  // namespace sockerless::clients
+}  // namespace sockerless::support

@@ -10,7 +10,7 @@
 
 #include "base/unique_fd.hpp"
 
-namespace sockerless::clients {
+namespace sockerless::support {
 
 /// How a process ended and what it printed. With a terminal everything is in `out`.
 struct Output {
@@ -72,4 +72,4 @@ class ChildProcess {
 Output run_command(const std::vector<std::string>& argv, std::string_view input = {},
                    const std::vector<std::string>& extra_environment = {}, std::chrono::milliseconds timeout = std::chrono::seconds(60));
 
-}  // namespace sockerless::clients
+}  // namespace sockerless::support

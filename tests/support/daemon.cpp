@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/error.hpp"
+#include "tests/support/child_process.hpp"
 
 namespace sockerless::support {
 
@@ -75,10 +76,10 @@ std::filesystem::path program_directory() { return std::filesystem::canonical("/
 
 const std::string& busybox_rootfs() {
   static const std::string tar = [] {
-    std::string output;
     const std::string script = SOCKERLESS_SOURCE_DIR "/tools/busybox_rootfs.sh";
-    if (run_process({script}, &output) != 0) throw Error::unavailable("{} failed: {}", script, output);
-    return output;
+    Output output = run_command({script});
+    if (output.exit_code != 0) throw Error::unavailable("{} failed: {}", script, output.err);
+    return std::move(output.out);
   }();
   return tar;
 }

@@ -5,14 +5,12 @@
 #include <thread>
 
 #include <fcntl.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/unique_fd.hpp"
-
-extern char** environ;
+#include "tests/support/spawn.hpp"
 
 namespace sockerless::support {
 
@@ -21,22 +19,12 @@ namespace {
 using namespace std::chrono_literals;
 
 pid_t spawn(const std::vector<std::string>& argv, int output_fd) {
-  std::vector<char*> arguments;
-  for (const std::string& word : argv) arguments.push_back(const_cast<char*>(word.c_str()));
-  arguments.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  ::posix_spawn_file_actions_adddup2(&actions, output_fd, STDOUT_FILENO);
-  ::posix_spawn_file_actions_adddup2(&actions, output_fd, STDERR_FILENO);
-  pid_t pid = -1;
-  const int error = ::posix_spawnp(&pid, arguments[0], &actions, nullptr, arguments.data(), environ);
-  ::posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) throw from_errno(error, fmt::format("start {}", argv[0]));
-  return pid;
+  SpawnPlan plan;
+  plan.open("/dev/null", STDIN_FILENO);
+  plan.use(output_fd, STDOUT_FILENO);
+  plan.use(output_fd, STDERR_FILENO);
+  return plan.spawn(argv, environ);
 }
-
-int exit_code_of(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
 
 }  // namespace
 
@@ -70,23 +58,10 @@ void Process::kill() {
   pid_ = -1;
 }
 
-int run_process(const std::vector<std::string>& argv, std::string* output) {
+int run_process(const std::vector<std::string>& argv) {
+  const UniqueFd nowhere = blocking_open("/dev/null", O_WRONLY);
   int status = 0;
-  if (output == nullptr) {
-    const UniqueFd nowhere = blocking_open("/dev/null", O_WRONLY);
-    ::waitpid(spawn(argv, nowhere.get()), &status, 0);
-    return exit_code_of(status);
-  }
-  Pipe pipe = make_pipe();
-  const pid_t pid = spawn(argv, pipe.write_end.get());
-  pipe.write_end.reset();
-  std::array<char, 64 * 1024> buffer{};
-  for (;;) {
-    const ssize_t count = ::read(pipe.read_end.get(), buffer.data(), buffer.size());
-    if (count <= 0) break;
-    output->append(buffer.data(), static_cast<std::size_t>(count));
-  }
-  ::waitpid(pid, &status, 0);
+  ::waitpid(spawn(argv, nowhere.get()), &status, 0);
   return exit_code_of(status);
 }
 

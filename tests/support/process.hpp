@@ -28,9 +28,8 @@ class Process {
   pid_t pid_ = -1;
 };
 
-/// Runs to the end. @return the exit code. Output is dropped unless `output` is given; then it is read until every process that holds it,
-/// also one that goes on in the background, has closed it.
-int run_process(const std::vector<std::string>& argv, std::string* output = nullptr);
+/// Runs to the end, its output dropped; what it leaves running in the background is not waited for. @return the exit code.
+int run_process(const std::vector<std::string>& argv);
 
 bool is_installed(const std::string& program);
 
