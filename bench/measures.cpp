@@ -49,6 +49,8 @@ std::optional<double> of_peer(const std::optional<Peer>& peer, const std::functi
   return measure(*peer);
 }
 
+std::string runtime_of(const Peer& peer) { return string_member(HttpProbe(peer.socket()).must("GET", "/info"), "DefaultRuntime"); }
+
 // ---- HTTP
 
 void measure_ping(Bench& bench) {
@@ -80,9 +82,11 @@ double list_rate(const Peer& peer) {
 
 void measure_list(Bench& bench) {
   double ours = 0;
+  std::string runtime;
   {
     auto peer = start_sockerless(bench.program, "local", 0);
     peer->import_image(bench.rootfs);
+    runtime = runtime_of(*peer);
     ours = list_rate(*peer);
   }
   const auto measure = [&bench](std::optional<Peer> peer) -> std::optional<double> {
@@ -96,8 +100,11 @@ void measure_list(Bench& bench) {
                     .peer = "dockerd",
                     .theirs = measure(start_dockerd()),
                     .at_least = 10});
-  bench.report.add(
-      {.what = "containers/json?all=1, 10 containers", .unit = "1/s", .ours = ours, .peer = "podman", .theirs = measure(start_podman())});
+  bench.report.add({.what = "containers/json?all=1, 10 containers",
+                    .unit = "1/s",
+                    .ours = ours,
+                    .peer = "podman",
+                    .theirs = measure(start_podman(runtime))});
 }
 
 double microseconds_per_list(const std::string& socket, const std::string& target) {
@@ -216,8 +223,6 @@ class BareRuntime {
   TempDir bundle_;
 };
 
-std::string runtime_of(const Peer& peer) { return string_member(HttpProbe(peer.socket()).must("GET", "/info"), "DefaultRuntime"); }
-
 void measure_containers(Bench& bench) {
   ContainerFigures ours;
   std::string runtime;
@@ -254,7 +259,7 @@ void measure_containers(Bench& bench) {
         {.what = "exec", .unit = "ms", .ours = ours.exec_ms, .peer = peer->name(), .theirs = figure(&ContainerFigures::exec_ms)});
   };
   beside(start_dockerd());
-  beside(start_podman());
+  beside(start_podman(runtime));
 }
 
 // ---- output

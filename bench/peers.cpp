@@ -86,13 +86,15 @@ std::optional<Peer> start_dockerd() {
                at + "/d.sock", directory);
 }
 
-std::optional<Peer> start_podman() {
+std::optional<Peer> start_podman(const std::string& runtime) {
   if (!is_installed("podman")) return std::nullopt;
   auto directory = std::make_shared<TempDir>();
   const std::string at = directory->path();
+  // Its own limits are above what it may set where CAP_SYS_RESOURCE is missing: no container would start.
+  std::ofstream(at + "/containers.conf") << "[containers]\ndefault_ulimits = [\"nofile=1024:2048\", \"nproc=4096:4096\"]\n";
   return start("podman",
-               {"podman", "--root", at + "/data", "--runroot", at + "/run", "--runtime", "runc", "--cgroup-manager", "cgroupfs", "system",
-                "service", "--time=0", "unix://" + at + "/p.sock"},
+               {"env", "CONTAINERS_CONF=" + at + "/containers.conf", "podman", "--root", at + "/data", "--runroot", at + "/run",
+                "--runtime", runtime, "--cgroup-manager", "cgroupfs", "system", "service", "--time=0", "unix://" + at + "/p.sock"},
                at + "/p.sock", directory);
 }
 

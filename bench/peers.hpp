@@ -37,6 +37,7 @@ class Peer {
 std::optional<Peer> start_sockerless(const std::filesystem::path& program, const std::string& backend, int threads);
 std::optional<Peer> start_nginx();
 std::optional<Peer> start_dockerd();
-std::optional<Peer> start_podman();
+/// @param runtime  the OCI runtime it is to use: the one that runs beside it.
+std::optional<Peer> start_podman(const std::string& runtime);
 
 }  // namespace sockerless::bench

@@ -135,8 +135,9 @@ class ContainerAttachSession final : public AttachSession {
     // Opened now, also for a run that is still to come: a container that is gone soon after (--rm) takes its log along, not the reader's.
     auto reader = co_await attachment_.driver.open_log(id, options.logs ? LogPosition{} : end);
     const bool reads_run = running || !options.logs;
-    output_.emplace(attachment_, StreamSelection{options.use_stdout, options.use_stderr}, options.stream, std::move(reader), reads_run,
-                    end);
+    // A client that gets no stream at all is not kept waiting for the container.
+    const bool follows = options.stream && (attachment_.use_stdin || options.use_stdout || options.use_stderr);
+    output_.emplace(attachment_, StreamSelection{options.use_stdout, options.use_stderr}, follows, std::move(reader), reads_run, end);
     publish("attach");
   }
 

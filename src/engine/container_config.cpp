@@ -57,6 +57,57 @@ void validate_port(std::string_view port) {
     throw Error::invalid_argument("invalid port specification: \"{}\"", port);
 }
 
+void validate_binding(const api::PortBinding& binding) {
+  const std::string text = binding.host_port.value_or("");
+  const auto dash = text.find('-');
+  const auto is_port = [](std::string_view number) {
+    const bool digits = !number.empty() && number.size() <= 5 && std::ranges::all_of(number, [](char c) { return c >= '0' && c <= '9'; });
+    return digits && std::stoul(std::string(number)) <= 65535;
+  };
+  const bool good =
+      text.empty() || (dash == std::string::npos ? is_port(text) : is_port(text.substr(0, dash)) && is_port(text.substr(dash + 1)));
+  if (!good) throw Error::invalid_argument("invalid port specification: \"{}\"", text);
+}
+
+/// "0-2,5" within the machine's processors.
+void validate_cpuset(const std::string& text) {
+  const unsigned available = std::max(1U, std::thread::hardware_concurrency());
+  const auto number = [&text](std::string_view part) {
+    if (part.empty() || part.size() > 5 || !std::ranges::all_of(part, [](char c) { return c >= '0' && c <= '9'; }))
+      throw Error::invalid_argument("Invalid value {} for cpuset cpus", text);
+    return std::stoul(std::string(part));
+  };
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const auto comma = std::min(rest.find(','), rest.size());
+    const std::string_view range = rest.substr(0, comma);
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
+    const auto dash = range.find('-');
+    const auto last = number(dash == std::string_view::npos ? range : range.substr(dash + 1));
+    if (number(range.substr(0, dash)) > last) throw Error::invalid_argument("Invalid value {} for cpuset cpus", text);
+    if (last >= available) {
+      throw Error::invalid_argument("Requested CPUs are not available - requested {}, available: {}", text,
+                                    available == 1 ? "0" : fmt::format("0-{}", available - 1));
+    }
+  }
+}
+
+/// The drivers that keep their log where it can be read back, or keep none, with the options dockerd knows for them.
+void validate_log_config(const api::HostConfigLogConfig& log) {
+  static const std::set<std::string, std::less<>> kEverywhere{"mode", "max-buffer-size"};
+  static const std::map<std::string, std::set<std::string, std::less<>>, std::less<>> kDrivers{
+      {"json-file", {"max-file", "max-size", "compress", "labels", "labels-regex", "env", "env-regex", "tag"}},
+      {"local", {"max-file", "max-size", "compress"}},
+      {"none", {}}};
+  const std::string type(log.type ? log.type->str() : std::string_view());
+  const auto driver = kDrivers.find(type.empty() ? "json-file" : type);
+  if (driver == kDrivers.end()) throw Error::invalid_argument("logger: no log driver named '{}' is registered", type);
+  for (const auto& [name, setting] : log.config.value_or(std::map<std::string, std::string>())) {
+    if (driver->second.contains(name) || kEverywhere.contains(name)) continue;
+    throw Error::invalid_argument("unknown log opt '{}' for {} log driver", name, driver->first);
+  }
+}
+
 void merge_environment(std::optional<std::vector<std::string>>& environment, const std::optional<std::vector<std::string>>& image) {
   if (is_empty(image)) return;
   if (is_empty(environment)) {
@@ -195,6 +246,7 @@ void validate_container_config(const api::ContainerConfig& config) {
 void validate_resources(const api::Resources& resources) {
   validate_memory(resources);
   validate_cpu(resources);
+  validate_cpuset(resources.cpuset_cpus.value_or(""));
 }
 
 void validate_restart_policy(const api::RestartPolicy& policy) {
@@ -242,7 +294,17 @@ void validate_host_config(const api::HostConfig& host_config) {
     }
   }
   if (host_config.port_bindings) {
-    for (const auto& [port, bindings] : *host_config.port_bindings) validate_port(port);
+    for (const auto& [port, bindings] : *host_config.port_bindings) {
+      validate_port(port);
+      for (const auto& binding : bindings.value_or(std::vector<api::PortBinding>())) validate_binding(binding);
+    }
+  }
+  if (host_config.log_config) validate_log_config(*host_config.log_config);
+  if (host_config.cgroupns_mode == api::HostConfigCgroupnsMode::other && !host_config.cgroupns_mode->str().empty()) {
+    throw Error::invalid_argument("invalid cgroup namespace mode: {}", host_config.cgroupns_mode->str());
+  }
+  if (host_config.isolation && !host_config.isolation->str().empty() && *host_config.isolation != api::HostConfigIsolation::default_) {
+    throw Error::invalid_argument("invalid isolation '{}' on linux", host_config.isolation->str());
   }
 }
 
@@ -276,16 +338,16 @@ std::vector<std::string> arguments_of(const api::ContainerConfig& config) {
 
 std::string normal_network_mode(std::string_view mode) { return std::string(mode.empty() || mode == "default" ? "bridge" : mode); }
 
-void fill_host_config(api::HostConfig& host_config, std::string_view default_runtime) {
+void fill_host_config(api::HostConfig& host_config, const HostDefaults& defaults) {
   if (host_config.shm_size.value_or(0) == 0) host_config.shm_size = kDefaultShmSize;
   const std::int64_t memory = host_config.memory.value_or(0);
   if (memory > 0 && host_config.memory_swap.value_or(0) == 0) host_config.memory_swap = memory * 2;
   set_if_empty(host_config.ipc_mode, "private");
   if (!host_config.cgroupns_mode || host_config.cgroupns_mode->str().empty()) {
-    host_config.cgroupns_mode = api::HostConfigCgroupnsMode(api::HostConfigCgroupnsMode::private_);
+    host_config.cgroupns_mode = defaults.cgroup_namespace;
   }
   host_config.network_mode = normal_network_mode(host_config.network_mode.value_or(""));
-  set_if_empty(host_config.runtime, default_runtime);
+  set_if_empty(host_config.runtime, defaults.runtime);
   if (!host_config.restart_policy) host_config.restart_policy.emplace();
   if (host_config.restart_policy->name.value_or(api::RestartPolicyName(api::RestartPolicyName::empty)) == api::RestartPolicyName::empty) {
     host_config.restart_policy->name = api::RestartPolicyName(api::RestartPolicyName::no);

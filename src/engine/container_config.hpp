@@ -31,9 +31,15 @@ void merge_image_config(api::ContainerConfig& config, const api::ImageConfig& im
 /// Entry point and command as one list. @errors invalid_argument: "No command specified".
 std::vector<std::string> arguments_of(const api::ContainerConfig& config);
 
+/// What a container gets that asks for nothing, as far as it depends on the host.
+struct HostDefaults {
+  std::string runtime = "runc";  ///< Info.DefaultRuntime
+  /// Docker's: a namespace of its own where control groups are version 2, else the host's.
+  api::HostConfigCgroupnsMode cgroup_namespace = api::HostConfigCgroupnsMode::private_;
+};
+
 /// Fills in what dockerd shows where nothing was asked for.
-/// @param default_runtime  Info.DefaultRuntime.
-void fill_host_config(api::HostConfig& host_config, std::string_view default_runtime);
+void fill_host_config(api::HostConfig& host_config, const HostDefaults& defaults);
 
 /// "default" and "" are "bridge".
 std::string normal_network_mode(std::string_view mode);

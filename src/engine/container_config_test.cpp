@@ -2,6 +2,7 @@
 
 #include <csignal>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/error.hpp"
@@ -129,16 +130,38 @@ TEST(ContainerConfig, BadConfigurationsAreRefusedInDockersWords) {
   host = {};
   host.port_bindings.emplace()["99999/tcp"];
   EXPECT_EQ(failure_of([&] { validate_host_config(host); }), "invalid port specification: \"99999/tcp\"");
+  host = {};
+  host.port_bindings.emplace()["80/tcp"] = std::vector<api::PortBinding>{{.host_ip = {}, .host_port = "99999", .unknown = {}}};
+  EXPECT_EQ(failure_of([&] { validate_host_config(host); }), "invalid port specification: \"99999\"");
+  host = {};
+  host.log_config.emplace().type = api::HostConfigLogConfigType(std::string_view("foo"));
+  EXPECT_EQ(failure_of([&] { validate_host_config(host); }), "logger: no log driver named 'foo' is registered");
+  host.log_config->type = api::HostConfigLogConfigType(std::string_view("json-file"));
+  host.log_config->config.emplace()["foo"] = "bar";
+  EXPECT_EQ(failure_of([&] { validate_host_config(host); }), "unknown log opt 'foo' for json-file log driver");
+  host = {};
+  host.cpuset_cpus = "x";
+  EXPECT_EQ(failure_of([&] { validate_host_config(host); }), "Invalid value x for cpuset cpus");
+  host.cpuset_cpus = "0,70000";
+  EXPECT_THAT(failure_of([&] { validate_host_config(host); }),
+              testing::StartsWith("Requested CPUs are not available - requested 0,70000, available: 0"));
+  host = {};
+  host.cgroupns_mode = api::HostConfigCgroupnsMode(std::string_view("foo"));
+  EXPECT_EQ(failure_of([&] { validate_host_config(host); }), "invalid cgroup namespace mode: foo");
+  host = {};
+  host.isolation = api::HostConfigIsolation(std::string_view("hyperv"));
+  EXPECT_EQ(failure_of([&] { validate_host_config(host); }), "invalid isolation 'hyperv' on linux");
 }
 
 TEST(ContainerConfig, TheHostConfigGetsDockersDefaults) {
   api::HostConfig host;
   host.memory = 64LL * 1024 * 1024;
-  fill_host_config(host, "crun");
+  fill_host_config(host, {.runtime = "crun", .cgroup_namespace = api::HostConfigCgroupnsMode::host});
   EXPECT_EQ(*host.shm_size, 67108864);
   EXPECT_EQ(*host.network_mode, "bridge");
   EXPECT_EQ(*host.ipc_mode, "private");
   EXPECT_EQ(*host.runtime, "crun");
+  EXPECT_EQ(host.cgroupns_mode->str(), "host");
   EXPECT_EQ(*host.memory_swap, 128LL * 1024 * 1024);
   EXPECT_EQ(host.restart_policy->name->str(), "no");
   EXPECT_EQ(host.log_config->type->str(), "json-file");
@@ -146,7 +169,7 @@ TEST(ContainerConfig, TheHostConfigGetsDockersDefaults) {
   api::HostConfig privileged;
   privileged.privileged = true;
   privileged.network_mode = "host";
-  fill_host_config(privileged, "runc");
+  fill_host_config(privileged, HostDefaults());
   EXPECT_FALSE(privileged.masked_paths);
   EXPECT_EQ(*privileged.network_mode, "host");
 }

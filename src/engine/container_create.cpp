@@ -89,12 +89,17 @@ void ContainerCreator::fill_config(Draft& draft, CreateContainerOptions options)
   validate_host_config(spec.host_config);
   merge_image_config(spec.config, draft.image.facts->config);
   validate_container_config(spec.config);
-  fill_host_config(spec.host_config, context_.default_runtime);
+  fill_host_config(spec.host_config, context_.defaults);
   if (!spec.config.labels) spec.config.labels.emplace();
   if (!spec.config.env) spec.config.env.emplace();
   spec.image_id = draft.image.facts->id;
   spec.arguments = arguments_of(spec.config);
   fill_network_mode(draft);
+  for (const auto& link : spec.host_config.links.value_or(std::vector<std::string>())) {
+    const std::string linked = link.substr(0, link.find(':'));
+    if (!context_.containers.find(linked))
+      throw Error::invalid_argument("could not get container for {}: No such container: {}", linked, linked);
+  }
   draft.definition->created = context_.clock.now();
 }
 

@@ -60,6 +60,17 @@ void ContainerLifecycle::publish(const ContainerRecord& record, std::string acti
   context_.events.publish("container", std::move(action), record.id().str(), std::move(attributes));
 }
 
+/// IpcMode and PidMode may name a container; who that is, is asked at each start, as in dockerd.
+WorkloadSpec ContainerLifecycle::with_resolved_namespaces(WorkloadSpec spec) const {
+  constexpr std::string_view kShared = "container:";
+  for (std::optional<std::string>* mode : {&spec.host_config.ipc_mode, &spec.host_config.pid_mode}) {
+    if (mode->value_or("").starts_with(kShared)) {
+      *mode = std::string(kShared) + context_.containers.get(mode->value().substr(kShared.size()))->id().str();
+    }
+  }
+  return spec;
+}
+
 Task<void> ContainerLifecycle::start(ContainerPtr record) {
   const auto guard = co_await record->operations.acquire();
   if (record->is_removed()) throw Error::not_found("No such container: {}", record->id().str());
@@ -75,7 +86,7 @@ Task<void> ContainerLifecycle::start_locked(ContainerPtr record, Origin origin, 
   std::optional<FailedStart> failure;
   try {
     joined = co_await context_.networks.join(record);
-    started = co_await context_.workloads.start(definition->spec);
+    started = co_await context_.workloads.start(with_resolved_namespaces(definition->spec));
   } catch (const StartFailure& error) {
     failure = FailedStart{error, error.exit_code()};
   } catch (...) {

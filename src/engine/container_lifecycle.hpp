@@ -52,6 +52,7 @@ class ContainerLifecycle {
   Task<std::optional<std::chrono::milliseconds>> settle_exit(ContainerPtr record, WorkloadExit exit, RestartBackoff* backoff);
   Task<void> restart_after(ContainerPtr record, std::chrono::milliseconds delay, RestartBackoff backoff);
   Task<void> remove_after_exit(ContainerPtr record);
+  WorkloadSpec with_resolved_namespaces(WorkloadSpec spec) const;
   Task<LeftNetworks> leave_networks(ContainerPtr record, ContainerNetworks joined);
 
   Task<void> send_signal(ContainerPtr record, int signal);

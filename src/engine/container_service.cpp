@@ -54,11 +54,14 @@ Task<std::vector<api::ContainerSummary>> ContainerService::list(ListContainersOp
     const ContainerSnapshot snapshot = record->snapshot();
     if ((!all && !snapshot.state->is_running()) || !filter.matches(*record, snapshot)) continue;
     result.push_back(make_summary(snapshot, now));
+    if (!context_.images.still_names(result.back().image.value_or(""), snapshot.definition->spec.image_id)) {
+      result.back().image = snapshot.definition->spec.image_id;
+    }
     if (options.size == WithSize::yes) listed.push_back(record);
   }
   for (std::size_t i = 0; i < listed.size(); ++i) {
     const std::int64_t own = co_await writable_size(listed[i]->id());
-    result[i].size_rw = own;
+    if (own > 0) result[i].size_rw = own;  // dockerd leaves the zero out
     result[i].size_root_fs = own + image_size(*listed[i]->definition());
   }
   co_return result;
@@ -109,10 +112,10 @@ Task<void> ContainerService::restart(ContainerRef container, StopOptions options
 }
 
 Task<void> ContainerService::kill(ContainerRef container, std::string signal) {
+  const int number = signal.empty() ? SIGKILL : api::parse_signal(signal);
   std::optional<Error> failure;
   try {
     const auto record = get(container);
-    const int number = signal.empty() ? SIGKILL : api::parse_signal(signal);
     co_await run_to_its_end(context_, "kill", lifecycle_.kill(record, number));
   } catch (const Error& error) {
     failure = with_prefix("Cannot kill container: " + container.text, error);
@@ -214,7 +217,12 @@ Task<api::ContainerPruneResponse> ContainerService::prune_stopped(api::Filters f
 }
 
 Task<OutputStream> ContainerService::logs(ContainerRef container, LogOptions options) {
-  co_return co_await open_log_stream(context_.workloads, get(container), std::move(options));
+  auto record = get(container);
+  const auto& log_config = record->definition()->spec.host_config.log_config;
+  if (log_config && log_config->type == api::HostConfigLogConfigType(api::HostConfigLogConfigType::none)) {
+    throw Error::not_implemented("configured logging driver does not support reading");
+  }
+  co_return co_await open_log_stream(context_.workloads, std::move(record), std::move(options));
 }
 
 Task<std::unique_ptr<AttachSession>> ContainerService::attach(ContainerRef container, AttachOptions options) {

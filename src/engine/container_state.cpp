@@ -58,6 +58,7 @@ void ContainerState::started(std::int64_t pid, TimePoint at) {
 void ContainerState::start_failed(int exit_code, std::string error, TimePoint at) {
   // Docker leaves a container that never ran as "created", with the code and the reason.
   const bool never_ran = started_at_ == kNever;
+  if (status_ == ContainerStatus::restarting) ++exits_;
   status_ = never_ran ? ContainerStatus::created : ContainerStatus::exited;
   pid_ = 0;
   exit_code_ = exit_code;
@@ -76,6 +77,9 @@ void ContainerState::ended(int exit_code, bool oom_killed, std::string error, Ti
   error_ = std::move(error);
   finished_at_ = at;
   ended_runs_ = run_;
+  ++exits_;
+  // Docker's: a container that nobody watches over any more is not healthy.
+  if (health_.status != HealthStatus::none) health_.status = HealthStatus::unhealthy;
 }
 
 void ContainerState::restart_cancelled() {

@@ -62,6 +62,9 @@ class ContainerState {
   std::uint64_t run() const { return run_; }
   /// How many runs have ended: equal to run() unless one is going on.
   std::uint64_t ended_runs() const { return ended_runs_; }
+  /// How many ends a wait hears of: those of runs, and of a restart policy's start that failed. A start by hand that fails tells whoever
+  /// asked for it and nobody else, as in dockerd. Counted since this daemon's start.
+  std::uint64_t exits() const { return exits_; }
   /// Restarts by the restart policy since the last start by hand.
   int restart_count() const { return restart_count_; }
   /// Stopped by hand: `unless-stopped` leaves it alone when the daemon starts.
@@ -111,6 +114,7 @@ class ContainerState {
   TimePoint finished_at_ = kNever;
   std::uint64_t run_ = 0;
   std::uint64_t ended_runs_ = 0;
+  std::uint64_t exits_ = 0;  // not on disk: waits end with the daemon
   ContainerHealth health_;
 };
 

@@ -79,7 +79,7 @@ TEST(ContainerState, AFailedStartLeavesANewContainerCreatedWithItsReason) {
   EXPECT_EQ(state.status(), ContainerStatus::created);
   EXPECT_EQ(state.exit_code(), 127);
   EXPECT_EQ(state.error(), "no such command");
-  EXPECT_EQ(state.ended_runs(), 1U) << "it counts as a run that ended: attach and wait go on";
+  EXPECT_EQ(state.ended_runs(), 1U) << "it counts as a run that ended: attach goes on";
   state = running();
   state.ended(0, false, "", kStart, false);
   state.start_failed(126, "not executable", kStart + 1s);

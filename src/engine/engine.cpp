@@ -44,8 +44,8 @@ class Engine final : public Backend {
                  networks_,
                  execs_,
                  tasks_,
-                 "runc",
-                 ""},
+                 {},
+                 {}},
         containers_(context_),
         stats_(context_),
         system_(context_, containers_, capabilities_, options.blocking_pool) {}
@@ -62,7 +62,10 @@ class Engine final : public Backend {
 
   Task<void> start() override {
     const api::SystemInfo facts = co_await drivers_.workloads->facts();
-    context_.default_runtime = facts.default_runtime.value_or("runc");
+    context_.defaults.runtime = facts.default_runtime.value_or("runc");
+    if (facts.cgroup_version == api::SystemInfoCgroupVersion("1")) {
+      context_.defaults.cgroup_namespace = api::HostConfigCgroupnsMode::host;
+    }
     context_.storage_driver = facts.driver.value_or("");
     images_.set_storage_driver(context_.storage_driver);
     co_await system_.restore();

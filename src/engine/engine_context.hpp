@@ -10,6 +10,7 @@
 #include "base/random.hpp"
 #include "base/task.hpp"
 #include "base/time.hpp"
+#include "engine/container_config.hpp"
 #include "engine/container_table.hpp"
 #include "engine/drivers.hpp"
 #include "engine/events.hpp"
@@ -35,7 +36,7 @@ struct EngineContext {
   NetworkService& networks;
   ExecService& execs;
   TaskGroup& tasks;  ///< supervisors and whatever a client may walk away from
-  std::string default_runtime = "runc";
+  HostDefaults defaults;
   std::string storage_driver;
 };
 

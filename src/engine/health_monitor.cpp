@@ -24,6 +24,7 @@ constexpr Duration kDefaultTimeout = 30s;
 constexpr Duration kDefaultStartInterval = 5s;
 constexpr int kDefaultRetries = 3;
 constexpr std::size_t kKeptOutput = 4096;
+constexpr int kNotRun = -1;  // the exit code of a probe that did not end by itself
 
 Duration duration_or(const std::optional<std::int64_t>& nanoseconds, Duration otherwise) {
   return nanoseconds.value_or(0) > 0 ? Duration(*nanoseconds) : otherwise;
@@ -63,16 +64,15 @@ Task<HealthProbe> run_probe(EngineContext& context, ContainerPtr record) {
   probe.start = context.clock.now();
   try {
     auto outcome = co_await run_exec(context.workloads, definition->spec, command, timeout, kKeptOutput);
-    probe.exit_code = outcome.exit_code;
-    probe.output = std::move(outcome.output);
+    probe.exit_code = outcome.timed_out ? kNotRun : outcome.exit_code;
+    probe.output = outcome.timed_out ? fmt::format("Health check exceeded timeout ({})", go_duration(timeout)) : std::move(outcome.output);
   } catch (const StartFailure& failure) {
     probe.exit_code = failure.exit_code();
     probe.output = failure.message();
   } catch (const Error& error) {
     if (error.code() == ErrorCode::cancelled) throw;
-    probe.exit_code = -1;
-    probe.output = error.code() == ErrorCode::deadline_exceeded ? fmt::format("Health check exceeded timeout ({})", go_duration(timeout))
-                                                                : error.message();
+    probe.exit_code = kNotRun;
+    probe.output = error.message();
   }
   probe.end = context.clock.now();
   attributes["exitCode"] = std::to_string(probe.exit_code);

@@ -77,6 +77,13 @@ std::shared_ptr<const ImageFacts> ImageService::get(std::string_view reference) 
   return images_.read([&](const Table& table) { return table.find(table.require(reference).id)->facts; });
 }
 
+bool ImageService::still_names(std::string_view reference, std::string_view id) const {
+  return images_.read([&](const Table& table) {
+    const auto found = table.match(reference);
+    return found && found->id == id;
+  });
+}
+
 std::shared_ptr<const ImageFacts> ImageService::find(std::string_view reference) const {
   if (!api::ImageReference::find(reference) && !reference.starts_with("sha256:") && !is_hex64(reference)) return nullptr;
   return images_.read([&](const Table& table) -> std::shared_ptr<const ImageFacts> {

@@ -72,6 +72,8 @@ class ImageService final : public ImageRole, public RegistryRole {
   std::shared_ptr<const ImageFacts> get(std::string_view reference) const;
   /// The same, null when there is none.
   std::shared_ptr<const ImageFacts> find(std::string_view reference) const;
+  /// Whether this text still means this image: a tag may have moved on or gone.
+  bool still_names(std::string_view reference, std::string_view id) const;
   /// `ancestor` filter: the ids of the image and of everything made from it; empty when there is no such image.
   std::set<std::string> with_descendants(std::string_view reference) const;
   /// How many images there are: Info.Images.

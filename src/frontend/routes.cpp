@@ -81,6 +81,7 @@ constexpr Entry kEntries[] = {
     {Operation::volume_update, update_volume},
     {Operation::volume_delete, delete_volume},
     {Operation::volume_prune, prune_volumes},
+    {Operation::plugin_inspect, inspect_plugin},
     {Operation::system_ping, ping},
     {Operation::system_ping_head, ping},
     {Operation::system_info, system_info},

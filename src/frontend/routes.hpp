@@ -96,6 +96,7 @@ Task<void> prune_volumes(Call& call);
 
 // system_routes.cpp
 Task<void> ping(Call& call);
+Task<void> inspect_plugin(Call& call);
 Task<void> system_info(Call& call);
 Task<void> system_version(Call& call);
 Task<void> system_auth(Call& call);

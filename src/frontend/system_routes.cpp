@@ -79,7 +79,13 @@ Task<void> ping(Call& call) {
                                      {"Pragma", "no-cache"},
                                      {"Swarm", "inactive"},
                                      {"Builder-Version", ""}};
-  return call.exchange.respond(200, kHeaders, "OK");
+  return call.exchange.respond(200, kHeaders, call.exchange.request().method == net::Method::head ? "" : "OK");
+}
+
+/// There are no managed plugins, so none has that name. `docker inspect` asks here last, and reads 404 as "No such object".
+Task<void> inspect_plugin(Call& call) {
+  throw Error::not_found("plugin \"{}\" not found", call.id);
+  co_return;  // makes this a coroutine
 }
 
 Task<void> system_info(Call& call) {

@@ -73,7 +73,7 @@ void blocking_clean_run(const std::vector<std::string>& runtime, const CgroupHos
     if (result.timed_out) log_.warn("the runtime's delete hung id={}", id.str());
   }
   cgroups.blocking_remove(container_cgroup(id.str()));
-  blocking_unmount(directory + "/rootfs");
+  blocking_unmount_all(directory);
   std::error_code ignored;  // a file that is not there is what is wanted
   for (const char* name : {kControlSocketName, kConsoleSocketName, kPidFileName}) fs::remove(directory + "/" + name, ignored);
   for (const auto& entry : fs::directory_iterator(directory, ignored)) {

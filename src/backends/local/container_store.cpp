@@ -52,6 +52,10 @@ void ContainerStore::blocking_make(const WorkloadSpec& spec) {
     fs::create_directory(directory);
     fs::permissions(directory, fs::perms::owner_all);
     for (const char* name : {"upper", "work", "rootfs"}) fs::create_directory(directory + "/" + name);
+    // Programs look at it to learn that they are in a container.
+    write_file(directory + "/upper/.dockerenv", "");
+    fs::permissions(directory + "/upper/.dockerenv",
+                    fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec | fs::perms::others_read | fs::perms::others_exec);
     write_file(directory + "/output.log", "");
     fs::permissions(directory + "/output.log", fs::perms::owner_read | fs::perms::owner_write);
   } catch (...) {
@@ -76,7 +80,7 @@ std::string ContainerStore::blocking_set_aside(const ContainerId& id) {
 
 void ContainerStore::blocking_remove_remains(const ContainerId& id, const std::string& remains) {
   if (!remains.empty()) {
-    blocking_unmount(remains + "/rootfs");
+    blocking_unmount_all(remains);
     fs::remove_all(remains);
   }
   layers_->blocking_release(id.str());

@@ -2,11 +2,14 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
+#include <tuple>
 
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/write.hpp>
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
@@ -44,7 +47,7 @@ class DescriptorStdin final : public StdinWriter {
 class LocalExecProcess final : public ExecProcess {
  public:
   LocalExecProcess(const asio::any_io_executor& executor, std::int64_t pid, ExecStreams streams, std::shared_ptr<ExecEnd> end)
-      : pid_(pid), tty_(streams.tty), end_(std::move(end)) {
+      : pid_(pid), tty_(streams.tty), end_(std::move(end)), control_(std::move(streams.control)) {
     const std::size_t expected = tty_ ? 1 : streams.has_stdin ? 3 : 2;
     if (streams.descriptors.size() != expected) throw Error::internal("the monitor of an exec sent the wrong number of descriptors");
     std::size_t next = 0;
@@ -90,6 +93,16 @@ class LocalExecProcess final : public ExecProcess {
     co_return;
   }
 
+  /// By the monitor, whose child it is: nobody else can be sure that the pid is still this process.
+  Task<void> kill() override {
+    Message message;
+    message.kind = MessageKind::signal;
+    message.a = SIGKILL;
+    // A monitor that is gone has seen the end of its process.
+    std::ignore = ::send(control_.get(), &message, sizeof(message), MSG_NOSIGNAL | MSG_DONTWAIT);
+    co_return;
+  }
+
   Task<int> wait() override {
     for (;;) {
       const std::uint64_t seen = end_->changed.version();
@@ -117,6 +130,7 @@ class LocalExecProcess final : public ExecProcess {
   const std::int64_t pid_;
   const bool tty_;
   const std::shared_ptr<ExecEnd> end_;
+  const UniqueFd control_;
   std::optional<DescriptorStdin> stdin_;
   std::array<std::optional<Descriptor>, 2> outputs_;
   UniqueFd terminal_;  // for resize, which comes from other strands than read

@@ -21,6 +21,7 @@ struct ExecStreams {
   bool tty = false;
   bool has_stdin = false;
   std::vector<UniqueFd> descriptors;
+  UniqueFd control;  ///< to the monitor, for kill
 };
 
 /// @errors internal: not the descriptors that belong to it.

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "backends/local/monitor_channel.hpp"
+#include "backends/local/overlay.hpp"
 #include "backends/local/program.hpp"
 
 namespace sockerless::local {
@@ -36,7 +37,8 @@ Launched blocking_launch_run(const MonitorProgram& monitor, const OciRuntime& ru
   ChannelPair channel = make_channel_pair();
   const std::string group = container_cgroup(spec.id.str());
   auto command = monitor_command(monitor, "run", spec.id.str(), directory, channel.monitors.get());
-  command.emplace_back("--unmount=rootfs");  // from its working directory, which may have been renamed by then
+  // From its working directory, which may have been renamed by then.
+  for (const char* target : kMountPoints) command.push_back(fmt::format("--unmount={}", target));
   command.push_back("--oom-file=" + cgroups.oom_file(group));
   // What a delete by the runtime would remove; only this container's processes may be in its control group then.
   if (!spec.host_config.pid_mode || spec.host_config.pid_mode->empty()) {

@@ -63,6 +63,18 @@ void blocking_mount_overlay(const std::vector<std::string>& lower, const std::st
   throw error;
 }
 
+void blocking_mount_shared_memory(const std::string& target, std::int64_t size) {
+  fs::create_directories(target);
+  if (blocking_is_mount_point(target)) return;
+  const std::string options = fmt::format("mode=1777,size={}", size);
+  if (::mount("shm", target.c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options.c_str()) != 0)
+    throw from_errno(errno, "mount the container's shared memory");
+}
+
+void blocking_unmount_all(const std::string& directory) {
+  for (const char* target : kMountPoints) blocking_unmount(fmt::format("{}/{}", directory, target));
+}
+
 void blocking_unmount(const std::string& target) {
   while (blocking_is_mount_point(target)) {
     if (::umount2(target.c_str(), MNT_DETACH) == 0) continue;

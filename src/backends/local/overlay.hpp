@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -28,6 +30,15 @@ enum class LayerLife { kept, thrown_away };
 /// @errors from_errno, with what the kernel wants named.
 void blocking_mount_overlay(const std::vector<std::string>& lower, const std::string& upper, const std::string& work,
                             const std::string& target, LayerLife life);
+
+/// What may be mounted in a container's directory: its root, and the /dev/shm that it shares with other containers.
+inline constexpr std::array kMountPoints{"rootfs", "shm"};
+
+/// Mounts a tmpfs of that many bytes for a shared /dev/shm. Idempotent. May block.
+void blocking_mount_shared_memory(const std::string& target, std::int64_t size);
+
+/// Unmounts everything of a container's directory. Idempotent. May block.
+void blocking_unmount_all(const std::string& directory);
 
 /// Unmounts, also when it is busy. Idempotent. May block.
 void blocking_unmount(const std::string& target);

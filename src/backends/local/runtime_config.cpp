@@ -257,8 +257,13 @@ json::object make_process(const OciSettings& settings, const ContainerUser& user
   }
   for (const auto& argument : settings.arguments) arguments.emplace_back(argument);
 
-  json::object user_json{{"uid", user.uid}, {"gid", user.gid}};
-  if (!user.groups.empty()) user_json["additionalGids"] = to_array(user.groups);
+  // The primary group is among the supplementary ones, as Docker has it since CVE-2022-36109: a set-group-id file could be used to leave
+  // it.
+  std::vector<std::uint32_t> groups{user.gid};
+  for (const std::uint32_t group : user.groups) {
+    if (std::ranges::find(groups, group) == groups.end()) groups.push_back(group);
+  }
+  json::object user_json{{"uid", user.uid}, {"gid", user.gid}, {"additionalGids", to_array(groups)}};
   json::object process{{"terminal", settings.tty},
                        {"user", std::move(user_json)},
                        {"args", std::move(arguments)},

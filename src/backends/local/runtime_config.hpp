@@ -98,7 +98,8 @@ struct OciSettings {
   NamespaceChoice ipc;
   NamespaceChoice pid_namespace;
   NamespaceChoice uts;
-  bool ipc_none = false;  ///< own ipc namespace and no /dev/shm
+  bool ipc_none = false;   ///< own ipc namespace and no /dev/shm
+  std::string shm_source;  ///< the folder that is /dev/shm here and in the containers that share it; empty: a tmpfs of its own
   std::optional<bool> own_cgroup_namespace;
   OciResources resources;
 };

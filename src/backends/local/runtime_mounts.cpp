@@ -47,12 +47,11 @@ std::vector<Mount> default_mounts(const OciSettings& settings) {
     mounts.push_back({"/dev/shm", "bind", "/dev/shm", {"rbind", "rprivate"}});
     std::error_code error;
     std::erase_if(mounts, [&](const Mount& mount) { return mount.type == "bind" && !std::filesystem::exists(mount.source, error); });
-  } else if (settings.ipc.kind == NamespaceChoice::Kind::of_process) {
-    mounts.push_back({"/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}});
-    mounts.push_back({"/dev/shm", "bind", fmt::format("/proc/{}/root/dev/shm", settings.ipc.pid), {"rbind", "rprivate"}});
   } else {
     mounts.push_back({"/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}});
-    if (!settings.ipc_none) {
+    if (!settings.shm_source.empty()) {
+      mounts.push_back({"/dev/shm", "bind", settings.shm_source, {"rbind", "rprivate"}});
+    } else if (!settings.ipc_none) {
       const std::int64_t size = settings.shm_size > 0 ? settings.shm_size : kDefaultShmSize;
       mounts.push_back({"/dev/shm", "tmpfs", "shm", {"nosuid", "noexec", "nodev", "mode=1777", fmt::format("size={}", size)}});
     }
@@ -88,20 +87,25 @@ std::vector<Mount> file_mounts(const OciSettings& settings) {
 json::array make_mounts(const OciSettings& settings, const OciHost& host) {
   std::multimap<std::ptrdiff_t, Mount> own;  // by depth; of one depth in the order given
   std::set<std::string> taken;
+  const auto add = [&own](Mount mount) { own.emplace(std::ranges::count(mount.destination, '/'), std::move(mount)); };
   for (const auto& one : settings.mounts) {
     Mount mount = user_mount(one);
     taken.insert(mount.destination);
-    own.emplace(std::ranges::count(mount.destination, '/'), std::move(mount));
+    add(std::move(mount));
   }
+  // The user's mount takes the place of one of ours; what it covers is mounted over it: /etc/hosts on a volume at /etc.
+  const auto is_taken = [&taken](const Mount& mount) {
+    return taken.contains(mount.destination) || (taken.contains("/dev") && mount.destination.starts_with("/dev/"));
+  };
 
   std::vector<Mount> all;
   auto given = default_mounts(settings);
-  for (auto& mount : file_mounts(settings)) given.push_back(std::move(mount));
   if (settings.init) given.push_back({std::string(kInitDestination), "bind", host.init_path, {"bind", "ro"}});
   for (auto& mount : given) {
-    if (taken.contains(mount.destination)) continue;  // the user's mount takes its place
-    if (taken.contains("/dev") && mount.destination.starts_with("/dev/")) continue;
-    all.push_back(std::move(mount));
+    if (!is_taken(mount)) all.push_back(std::move(mount));
+  }
+  for (auto& mount : file_mounts(settings)) {
+    if (!is_taken(mount)) add(std::move(mount));
   }
   for (auto& [depth, mount] : own) all.push_back(std::move(mount));
 

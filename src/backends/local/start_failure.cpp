@@ -49,6 +49,9 @@ StartFailure make_start_failure(Attempt attempt, const std::string& runtime, con
   if (about_executable && has(words, "exec format error")) {
     return {kNotExecutable, ErrorCode::invalid_argument, fmt::format("{}exec: \"{}\": exec format error: unknown", start, command)};
   }
+  if (has(words, "chdir") && has(words, "no such file or directory")) {  // a working directory that is not there
+    return {kNotFound, ErrorCode::invalid_argument, fmt::format("{}{}: unknown", preamble(attempt, runtime), words)};
+  }
   if (has(words, "not a directory") && has(words, "mount")) {
     return {kNotFound, ErrorCode::invalid_argument,
             fmt::format("{}{}: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists "

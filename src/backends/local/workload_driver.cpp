@@ -12,6 +12,7 @@
 #include <boost/asio/strand.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/json/serialize.hpp>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -172,6 +173,7 @@ class LocalWorkloadDriver final : public WorkloadDriver {
     const std::int64_t pid = get_pid(spec.id.str());
     Launched launched = co_await run_blocking(pool_, [this, &spec, &exec, entry, pid] { return blocking_exec(spec, exec, *entry, pid); });
     const auto strand = asio::make_strand(executor_);
+    UniqueFd control(::fcntl(launched.channel.get(), F_DUPFD_CLOEXEC, 3));
     auto channel = std::make_unique<MonitorChannel>(strand, std::move(launched.channel));
     auto first = co_await channel->next();
     if (!first || first->head.kind != MessageKind::started) {
@@ -179,7 +181,7 @@ class LocalWorkloadDriver final : public WorkloadDriver {
       throw failure_of(first, Attempt::exec, exec.arguments);
     }
     auto end = std::make_shared<ExecEnd>();
-    ExecStreams streams{exec.tty, exec.attach_stdin, std::move(first->descriptors)};
+    ExecStreams streams{exec.tty, exec.attach_stdin, std::move(first->descriptors), std::move(control)};
     auto process = make_exec_process(co_await asio::this_coro::executor, first->head.a, std::move(streams), end);
     tasks_.spawn("exec", strand, follow_exec(end, std::move(channel), launched.pid));
     co_return process;
@@ -384,6 +386,17 @@ class LocalWorkloadDriver final : public WorkloadDriver {
     return warnings;
   }
 
+  /// A shareable /dev/shm is mounted here, outside of the container: one container's mounts cannot be bound into another's.
+  static void blocking_prepare_shared_memory(const OciSettings& settings) {
+    if (settings.shm_source.empty()) return;
+    if (settings.ipc.kind != NamespaceChoice::Kind::of_process) {
+      blocking_mount_shared_memory(settings.shm_source, settings.shm_size);
+    } else if (!blocking_is_mount_point(settings.shm_source)) {
+      throw Error::conflict(
+          "cannot join IPC namespace: the container's IPC is not shareable (hint: use IpcMode \"shareable\" for the donor container)");
+    }
+  }
+
   Launched blocking_launch(const WorkloadSpec& spec, const ContainerEntry& entry) {
     const std::string root = entry.directory + "/rootfs";
     try {
@@ -392,6 +405,7 @@ class LocalWorkloadDriver final : public WorkloadDriver {
       blocking_mount_overlay(layers_->blocking_layer_folders(spec.image_id), entry.directory + "/upper", entry.directory + "/work", root,
                              spec.host_config.auto_remove.value_or(false) ? LayerLife::thrown_away : LayerLife::kept);
       const auto settings = make_settings(spec, entry.directory, [this](const std::string& id) { return get_pid(id); });
+      blocking_prepare_shared_memory(settings);
       blocking_write_network_files(spec, settings, entry.directory);
       for (const auto& mount : spec.mounts) {
         if (mount.kind == MountSpec::Kind::volume && mount.copy_from_image) blocking_copy_up(root, mount.destination, mount.source);
@@ -402,7 +416,7 @@ class LocalWorkloadDriver final : public WorkloadDriver {
       return blocking_launch_run(monitor_program(), runtime, runtime_.blocking_host().cgroups, spec, entry.directory);
     } catch (...) {
       const Error error = current_error();
-      blocking_unmount(root);
+      blocking_unmount_all(entry.directory);
       throw StartFailure(kOtherStartFailure, error.code(), error.message());
     }
   }

@@ -139,6 +139,12 @@ OciSettings make_settings(const WorkloadSpec& spec, const std::string& directory
   settings.network = choose(spec.network_mode, find_pid);
   settings.ipc = choose(value(host.ipc_mode), find_pid);
   settings.ipc_none = value(host.ipc_mode) == "none";
+  if (settings.ipc.kind == NamespaceChoice::Kind::of_process) {
+    const std::string other = value(host.ipc_mode).substr(kContainerPrefix.size());
+    settings.shm_source = (fs::path(directory).parent_path() / other / "shm").string();
+  } else if (value(host.ipc_mode) == "shareable") {
+    settings.shm_source = directory + "/shm";
+  }
   settings.pid_namespace = choose(value(host.pid_mode), find_pid);
   settings.uts = choose(value(host.uts_mode), find_pid);
   if (host.cgroupns_mode && host.cgroupns_mode->value() != api::HostConfigCgroupnsMode::other) {
@@ -163,6 +169,12 @@ std::vector<std::string> check_workload(const WorkloadSpec& spec, const OciHost&
   for (const auto& entry : value(options.extra_hosts)) {
     if (entry.ends_with("host-gateway"))
       warnings.push_back(fmt::format("ExtraHosts entry \"{}\" is ignored: there is no bridge network yet.", entry));
+  }
+  if (options.log_config) {
+    for (const auto& [name, setting] : value(options.log_config->config)) {
+      if (name == "max-size" || name == "max-file")
+        warnings.push_back(fmt::format("The log option {} is ignored: the local backend keeps a container's whole log.", name));
+    }
   }
   if (!value(options.cgroup_parent).empty()) warnings.emplace_back("CgroupParent is ignored by the local backend.");
   if (!value(options.links).empty()) warnings.emplace_back("Links are ignored: the local backend has no bridge network yet.");
@@ -220,6 +232,9 @@ void blocking_write_network_files(const WorkloadSpec& spec, const OciSettings& s
     std::vector<std::string> names;
     if (!settings.domainname.empty()) names.push_back(settings.hostname + "." + settings.domainname);
     names.push_back(settings.hostname);
+    if (const std::size_t dot = settings.hostname.find('.'); settings.domainname.empty() && dot != std::string::npos) {
+      names.push_back(settings.hostname.substr(0, dot));
+    }
     // Without a bridge the only address the container has is loopback; with network "none" Docker gives it no name at all.
     write_text(directory + "/hosts", make_hosts_file(extra, spec.network_mode == "none" ? "" : "127.0.0.1", names));
   }

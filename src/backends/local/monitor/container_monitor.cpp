@@ -489,7 +489,7 @@ bool ContainerMonitor::delete_container() {
 }
 
 void ContainerMonitor::clean_up() {
-  if (!options_.unmount.empty()) ::umount2(options_.unmount.c_str(), MNT_DETACH);
+  for (const auto& target : options_.unmounts) ::umount2(target.c_str(), MNT_DETACH);
   ::unlink(kControlSocketName);
   ::unlink(kPidFileName);
   ::unlink(kUnfinishedRecordName);

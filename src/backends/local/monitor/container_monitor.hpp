@@ -9,12 +9,12 @@ namespace sockerless::local {
 
 /// What the daemon asks of a container's monitor.
 struct MonitorOptions {
-  std::string id;                    ///< the container's name at the runtime
-  std::vector<std::string> runtime;  ///< the runtime with its global options
-  std::string oom_file;              ///< the cgroup file with a line "oom_kill N"; empty: unknown
-  std::string unmount;               ///< unmounted when the run is over; empty: nothing
-  std::string state;                 ///< the runtime's folder for this container
-  std::vector<std::string> cgroups;  ///< every folder its control group may have
+  std::string id;                     ///< the container's name at the runtime
+  std::vector<std::string> runtime;   ///< the runtime with its global options
+  std::string oom_file;               ///< the cgroup file with a line "oom_kill N"; empty: unknown
+  std::vector<std::string> unmounts;  ///< unmounted when the run is over
+  std::string state;                  ///< the runtime's folder for this container
+  std::vector<std::string> cgroups;   ///< every folder its control group may have
   bool tty = false;
   bool open_stdin = false;
   int start_timeout_ms = 60'000;

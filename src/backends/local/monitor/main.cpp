@@ -40,7 +40,7 @@ bool parse(int count, char** values, Arguments& arguments) {
     } else if (const char* oom = option(values[i], "--oom-file")) {
       run.oom_file = oom;
     } else if (const char* unmount = option(values[i], "--unmount")) {
-      run.unmount = unmount;
+      run.unmounts.emplace_back(unmount);
     } else if (const char* state = option(values[i], "--state")) {
       run.state = state;
     } else if (const char* cgroup = option(values[i], "--cgroup")) {
