@@ -74,10 +74,19 @@ void listen_everywhere(net::HttpServer& server, const Settings& settings) {
   }
 }
 
+api::ApiVersion advertised_version(const Settings& settings) {
+  const auto version = api::ApiVersion::parse(settings.get("api-version"));
+  if (version < api::kMinApiVersion || version > api::kDefaultApiVersion) {
+    throw Error::invalid_argument("api-version: {} is not between {} and {}", version.str(), api::kMinApiVersion.str(),
+                                  api::kDefaultApiVersion.str());
+  }
+  return version;
+}
+
 Task<void> serve_until_stopped(Program& program, const Settings& settings) {
+  const FrontendOptions frontend{.advertised = advertised_version(settings)};
   const auto backend = open_backend(program, settings);
   co_await backend->start();
-  const FrontendOptions frontend{.advertised = api::ApiVersion::parse(settings.get("api-version"))};
   net::HttpServer server(
       program.executor(), make_frontend(*backend, frontend),
       {.constant_headers = frontend_headers(frontend), .on_done = log_request, .single_threaded = program.single_threaded()});

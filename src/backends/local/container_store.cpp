@@ -68,7 +68,7 @@ void ContainerStore::blocking_make(const WorkloadSpec& spec) {
 }
 
 void ContainerStore::blocking_clean(const ContainerId& id, const std::string& directory) {
-  blocking_clean_run(runtime_.blocking_runtime().command, runtime_.blocking_host().cgroups, id, directory);
+  blocking_clean_run(runtime_.blocking_runtime_of(directory).command, runtime_.blocking_host().cgroups, id, directory);
 }
 
 std::string ContainerStore::blocking_set_aside(const ContainerId& id) {
@@ -151,7 +151,8 @@ ContainerStore::Found ContainerStore::blocking_restore_one(const ContainerId& id
   const bool ran = fs::exists(directory + "/" + kPidFileName);
   const bool left_over = ran || blocking_is_mount_point(directory + "/rootfs");
   if (!found.workload.exit && ran) {
-    found.workload.exit = blocking_bury_lost_run(runtime_.blocking_runtime().command, runtime_.blocking_host().cgroups, id, directory);
+    found.workload.exit =
+        blocking_bury_lost_run(runtime_.blocking_runtime_of(directory).command, runtime_.blocking_host().cgroups, id, directory);
   } else if (left_over) {
     blocking_clean(id, directory);
   }

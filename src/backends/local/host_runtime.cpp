@@ -1,6 +1,7 @@
 #include "backends/local/host_runtime.hpp"
 
 #include <chrono>
+#include <fstream>
 #include <utility>
 
 #include "backends/local/program.hpp"
@@ -28,13 +29,19 @@ const OciRuntime& HostRuntime::blocking_runtime() {
   return *runtime_;
 }
 
+OciRuntime HostRuntime::blocking_runtime_of(const std::string& directory) {
+  std::ifstream file(directory + "/" + kRuntimeFileName);
+  std::string path;
+  return std::getline(file, path) && !path.empty() ? make_oci_runtime(path, state_) : blocking_runtime();
+}
+
 std::string HostRuntime::chosen_name() const {
   const std::scoped_lock lock(mutex_);
   return runtime_ ? runtime_->name : "runtime";
 }
 
-void HostRuntime::blocking_call(const std::vector<std::string>& arguments, std::string_view doing) {
-  const OciRuntime& runtime = blocking_runtime();
+void HostRuntime::blocking_call(const std::string& directory, const std::vector<std::string>& arguments, std::string_view doing) {
+  const OciRuntime runtime = blocking_runtime_of(directory);
   auto command = runtime.command;
   command.insert(command.end(), arguments.begin(), arguments.end());
   const ProgramResult result = blocking_run_program(command, kCallTimeout);

@@ -11,6 +11,9 @@
 
 namespace sockerless::local {
 
+/// In a container's directory: the path of the runtime that it was last started with.
+inline constexpr const char* kRuntimeFileName = "runtime";
+
 /// This host and the OCI runtime that works on it, each found out at its first use. Threads: any; everything may block.
 class HostRuntime {
  public:
@@ -20,11 +23,13 @@ class HostRuntime {
   const OciHost& blocking_host();
   /// @errors unavailable: none works; asked again the next time.
   const OciRuntime& blocking_runtime();
+  /// The runtime that the container in this directory was last started with, which keeps its state; else the one above.
+  OciRuntime blocking_runtime_of(const std::string& directory);
   /// The name of the runtime that was chosen, "runtime" before that.
   std::string chosen_name() const;
-  /// Runs the runtime with these arguments. @param doing  "pause", for the error's text.
+  /// Runs that runtime with these arguments. @param doing  "pause", for the error's text.
   /// @errors deadline_exceeded: it hung; internal, with its words: it failed.
-  void blocking_call(const std::vector<std::string>& arguments, std::string_view doing);
+  void blocking_call(const std::string& directory, const std::vector<std::string>& arguments, std::string_view doing);
 
  private:
   // Set in the constructor, never changed.

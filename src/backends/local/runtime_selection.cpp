@@ -126,6 +126,11 @@ void blocking_remove_empty_runtime_state(const std::string& state) {
   fs::remove(base, ignored);
 }
 
+OciRuntime make_oci_runtime(const std::string& path, const std::string& state) {
+  const std::string name = fs::path(path).filename();
+  return {name, path, runtime_command(name, path, state), state_folder(name, state)};
+}
+
 OciRuntime blocking_select_runtime(const std::string& wanted, const std::string& monitor, const std::string& state) {
   if (::access(monitor.c_str(), X_OK) != 0)
     throw Error::unavailable("the program {} is missing: it is installed beside the daemon", monitor);
@@ -139,11 +144,11 @@ OciRuntime blocking_select_runtime(const std::string& wanted, const std::string&
       problems += fmt::format("{}{}: not installed", problems.empty() ? "" : "; ", candidate);
       continue;
     }
-    auto command = runtime_command(name, path, state);
-    const std::string problem = blocking_check(command, monitor, state);
+    OciRuntime runtime = make_oci_runtime(path, state);
+    const std::string problem = blocking_check(runtime.command, monitor, state);
     if (problem.empty()) {
       log_.info("oci runtime chosen name={} path={}", name, path);
-      return {name, path, std::move(command), state_folder(name, state)};
+      return runtime;
     }
     log_.warn("oci runtime does not work here name={} path={} error={}", name, path, problem);
     problems += fmt::format("{}{}: {}", problems.empty() ? "" : "; ", candidate, problem);

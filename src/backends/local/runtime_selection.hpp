@@ -13,6 +13,9 @@ struct OciRuntime {
   std::string state;                 ///< where it keeps a folder a container, ours alone
 };
 
+/// The runtime at that path, not looked at.
+OciRuntime make_oci_runtime(const std::string& path, const std::string& state);
+
 /// Finds the runtime: `wanted` (a name or a path) when it is given, else crun, else runc. Each candidate has to run a tiny container, the
 /// monitor's probe, before it is taken: a runtime that is installed may still refuse this host's control groups.
 /// @param monitor  path of sockerless-monitor.

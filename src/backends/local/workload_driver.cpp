@@ -110,8 +110,8 @@ class LocalWorkloadDriver final : public WorkloadDriver {
 
   Task<void> resize(ContainerId id, TerminalSize size) override { co_await command(id, MessageKind::resize, size.height, size.width); }
 
-  Task<void> pause(ContainerId id) override { co_await run_runtime({"pause", id.str()}, "pause"); }
-  Task<void> unpause(ContainerId id) override { co_await run_runtime({"resume", id.str()}, "unpause"); }
+  Task<void> pause(ContainerId id) override { co_await run_runtime(id, "pause", "pause"); }
+  Task<void> unpause(ContainerId id) override { co_await run_runtime(id, "resume", "unpause"); }
 
   Task<void> update(WorkloadSpec spec) override {
     if (!is_running(spec.id)) co_return;  // the next start takes it from the specification
@@ -346,7 +346,8 @@ class LocalWorkloadDriver final : public WorkloadDriver {
   /// The monitor is gone without a word on the channel: its record, or the lack of one, tells.
   WorkloadExit blocking_find_end(const ContainerEntry& entry) {
     if (auto recorded = blocking_read_exit_record(entry.directory)) return *recorded;
-    return blocking_bury_lost_run(runtime_.blocking_runtime().command, runtime_.blocking_host().cgroups, entry.id, entry.directory);
+    return blocking_bury_lost_run(runtime_.blocking_runtime_of(entry.directory).command, runtime_.blocking_host().cgroups, entry.id,
+                                  entry.directory);
   }
 
   Task<void> follow_exec(std::shared_ptr<ExecEnd> end, std::unique_ptr<MonitorChannel> channel, pid_t monitor) {
@@ -413,7 +414,9 @@ class LocalWorkloadDriver final : public WorkloadDriver {
       if (!settings.working_dir.empty()) blocking_make_folder_in_root(root, settings.working_dir);
       const OciConfig config = blocking_make_config(settings, runtime_.blocking_host());
       write_file(entry.directory + "/config.json", json::serialize(config.document));
-      return blocking_launch_run(monitor_program(), runtime, runtime_.blocking_host().cgroups, spec, entry.directory);
+      write_file(entry.directory + "/" + kRuntimeFileName, runtime.path + "\n");
+      // The hierarchies as they are now: one may have been mounted since the daemon's start, and the monitor removes the groups.
+      return blocking_launch_run(monitor_program(), runtime, CgroupHost::blocking_detect(), spec, entry.directory);
     } catch (...) {
       const Error error = current_error();
       blocking_unmount_all(entry.directory);
@@ -422,7 +425,7 @@ class LocalWorkloadDriver final : public WorkloadDriver {
   }
 
   Launched blocking_exec(const WorkloadSpec& spec, const ExecSpec& exec, const ContainerEntry& entry, std::int64_t pid) {
-    const OciRuntime& runtime = runtime_.blocking_runtime();
+    const OciRuntime runtime = runtime_.blocking_runtime_of(entry.directory);
     OciSettings settings = make_settings(spec, entry.directory, [](const std::string&) { return std::int64_t{1}; });
     settings.arguments = exec.arguments;
     settings.environment = exec.environment;
@@ -450,12 +453,13 @@ class LocalWorkloadDriver final : public WorkloadDriver {
     const json::object resources = make_resources(make_oci_resources(spec.host_config), runtime_.blocking_host().cgroups, warnings);
     const std::string path = store_.directory_of(spec.id) + "/update.json";
     write_file(path, json::serialize(resources));
-    runtime_.blocking_call({"update", "--resources", path, spec.id.str()}, "update");
+    runtime_.blocking_call(store_.directory_of(spec.id), {"update", "--resources", path, spec.id.str()}, "update");
     fs::remove(path);
   }
 
-  Task<void> run_runtime(std::vector<std::string> arguments, std::string_view doing) {
-    co_await run_blocking(pool_, [this, &arguments, doing] { runtime_.blocking_call(arguments, doing); });
+  Task<void> run_runtime(ContainerId id, std::string verb, std::string_view doing) {
+    const auto entry = get_entry(id);
+    co_await run_blocking(pool_, [this, entry, &verb, doing] { runtime_.blocking_call(entry->directory, {verb, entry->id.str()}, doing); });
   }
 
   Task<void> command(ContainerId id, MessageKind kind, std::int32_t a, std::int32_t b) {

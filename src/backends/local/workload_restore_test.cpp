@@ -33,6 +33,24 @@ TEST_F(LocalWorkloads, ARunningContainerIsFoundAgain) {
   EXPECT_EQ(output(spec.id), "before\nafter\n");
 }
 
+TEST_F(LocalWorkloads, ARunKeepsTheRuntimeThatStartedIt) {
+  for (const char* name : {"first", "second"}) {  // each keeps its state in a folder of its name
+    std::ofstream(folder_ + "/" + name) << "#!/bin/sh\nexec runc \"$@\"\n";
+    fs::permissions(folder_ + "/" + name, fs::perms::owner_all);
+  }
+  options_.runtime = folder_ + "/first";
+  const auto spec = make_spec({"sleep", "1000"});
+  start(spec);
+  close_driver();
+  options_.runtime = folder_ + "/second";
+  ASSERT_TRUE(run(driver().restore({spec.id})).at(0).running);
+  EXPECT_EQ(exec(spec, make_exec({"echo", "inside"})).out, "inside\n");
+  run(driver().pause(spec.id));
+  run(driver().unpause(spec.id));
+  run(driver().signal(spec.id, SIGKILL));
+  EXPECT_EQ(soon(driver().wait(spec.id)).exit_code, 137);
+}
+
 TEST_F(LocalWorkloads, AContainerThatEndedMeanwhileHasItsExitCode) {
   const auto spec = shell("sleep 0.2; echo done; exit 4");
   const auto never_started = make_spec({"true"});
