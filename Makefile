@@ -28,7 +28,7 @@ stop: ## end the daemon that `make run` started
 test: ## build and pass every test
 	@tools/install_packages.sh build run test
 	@$(MAKE) --no-print-directory build
-	@ctest --preset $(PRESET) --output-on-failure --timeout 300 $(CTEST_FLAGS)
+	@ctest --preset $(PRESET) --output-on-failure --timeout 300 -j $(JOBS) $(CTEST_FLAGS)
 
 bench: ## measure against nginx, dockerd, podman and the bare OCI runtime
 	@tools/install_packages.sh build run test

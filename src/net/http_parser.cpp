@@ -348,8 +348,10 @@ void append_field(std::string& out, std::string_view name, std::string_view valu
   out.append(name).append(": ");
   const std::size_t start = out.size();
   out.append(value);
-  // Written without a branch, for the vectoriser: this is every answer's path.
-  for (char& c : std::span(out).subspan(start)) c = c == '\r' || c == '\n' || c == '\0' ? ' ' : c;
+  // Three searches by memchr are cheaper than one look at each character: this is every answer's path.
+  if (value.contains('\r') || value.contains('\n') || value.contains('\0')) {
+    for (char& c : std::span(out).subspan(start)) c = c == '\r' || c == '\n' || c == '\0' ? ' ' : c;
+  }
   out.append("\r\n");
 }
 
