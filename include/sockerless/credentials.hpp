@@ -4,56 +4,29 @@
 #include <string>
 #include <string_view>
 
-#include "sockerless/host_environment.hpp"
-#include "sockerless/result.hpp"
 #include "sockerless/secret.hpp"
 
 namespace sockerless {
 
 /// Who one is at a registry. Nothing set: anonymous.
 struct RegistryCredentials {
-  std::string server_address;  ///< as config.json names it: "ghcr.io", "https://index.docker.io/v1/"
-  std::string username;
-  Secret<std::string> password;
-  Secret<std::string> identity_token;  ///< an OAuth2 refresh token, in place of username and password
-  Secret<std::string> registry_token;  ///< a bearer token for the registry itself
+  std::string server_address = {};  ///< as config.json names it: "ghcr.io", "https://index.docker.io/v1/"
+  std::string username = {};
+  Secret<std::string> password = {};
+  Secret<std::string> identity_token = {};  ///< an OAuth2 refresh token, in place of username and password
+  Secret<std::string> registry_token = {};  ///< a bearer token for the registry itself
 
   bool is_anonymous() const;
   friend bool operator==(const RegistryCredentials&, const RegistryCredentials&) = default;
 };
 
-/// The key of a registry in config.json: "https://index.docker.io/v1/" for Docker Hub by any of its names, else the host and port of the
-/// address, which may be a URL.
+/// The key of a registry in config.json: "https://index.docker.io/v1/" for Docker Hub (docker.io, index.docker.io), else the host and port
+/// of the address, which may be a URL.
 std::string registry_key(std::string_view server_address);
-/// The registry that an image comes from, as that key: "nginx" is Docker Hub's, "ghcr.io/a/b:1" is ghcr.io's.
-std::string registry_key_of_image(std::string_view image_reference);
 
 /// The value of the header X-Registry-Auth: JSON in URL-safe base64 with padding, "e30=" for anonymous.
 Secret<std::string> encode_registry_auth(const RegistryCredentials& credentials);
 /// The value of the header X-Registry-Config (POST /build): the credentials by registry key.
 Secret<std::string> encode_registry_config(const std::map<std::string, RegistryCredentials>& all);
-
-/// Looks credentials up where the docker command does: the variable DOCKER_AUTH_CONFIG, then for the registry `credHelpers`, else
-/// `credsStore` (both are programs docker-credential-NAME, run without a shell), else `auths` of $DOCKER_CONFIG/config.json.
-///
-/// Reads the file again at each call, so that a `docker login` meanwhile counts. Blocks: a helper may take its time, at most 30 seconds.
-/// Threads: any. Source: docker/cli, cli/config/configfile; docker-credential-helpers' protocol.
-class CredentialStore {
- public:
-  /// The environment must outlive the store.
-  explicit CredentialStore(const HostEnvironment& environment = process_host_environment()) : environment_(environment) {}
-
-  /// @param server_address  of a registry, in any of its forms. @return anonymous when nothing is stored.
-  /// @errors unknown: config.json is malformed (the message names it and what is wrong, never a secret), the helper is missing or fails.
-  ///         timeout: the helper did not end. permission: config.json cannot be read.
-  Result<RegistryCredentials> blocking_get(std::string_view server_address) const;
-  /// What pulling or pushing this image wants.
-  Result<RegistryCredentials> blocking_get_for_image(std::string_view image_reference) const;
-  /// All that are stored, by registry key, for a build. A helper of one registry that fails costs that registry only.
-  Result<std::map<std::string, RegistryCredentials>> blocking_get_all() const;
-
- private:
-  const HostEnvironment& environment_;
-};
 
 }  // namespace sockerless

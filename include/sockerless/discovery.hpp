@@ -1,30 +1,12 @@
 #pragma once
 
-#include <optional>
-#include <string>
 #include <string_view>
-#include <vector>
 
 #include "sockerless/endpoint.hpp"
 #include "sockerless/host_environment.hpp"
 #include "sockerless/result.hpp"
 
 namespace sockerless {
-
-/// What a program decides itself, as the docker command's flags do; each beats the environment.
-struct DiscoveryOptions {
-  std::string host;     ///< as --host
-  std::string context;  ///< as --context; not together with host
-};
-
-/// The daemon that this user's docker command would talk to.
-struct DiscoveredEndpoint {
-  Endpoint endpoint;
-  EndpointSource source = EndpointSource::default_socket;
-  std::string context;  ///< its name, where the source is a context
-  std::string origin;   ///< in words: "DOCKER_HOST", "the context \"remote\" (currentContext in /home/me/.docker/config.json)"
-  std::optional<std::string> api_version;  ///< what DOCKER_API_VERSION pins, as "1.44"; otherwise it is negotiated
-};
 
 /// Finds the daemon by the docker command's rules.
 ///
@@ -42,11 +24,5 @@ Result<DiscoveredEndpoint> discover_endpoint(const HostEnvironment& environment 
 /// host:port.
 /// @errors unknown, not recoverable.
 Result<Endpoint> parse_endpoint(std::string_view text);
-
-/// Where else a daemon's socket may be for this user, the likeliest first: rootless Docker, Docker Desktop, Colima, Rancher Desktop,
-/// OrbStack, Podman. Not looked at: they may not exist.
-std::vector<std::string> usual_sockets(const HostEnvironment& environment);
-
-inline constexpr std::string_view kDefaultDockerSocket = "/var/run/docker.sock";
 
 }  // namespace sockerless

@@ -1,8 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
+
+#include "sockerless/host_environment.hpp"
 
 namespace sockerless {
 
@@ -46,5 +51,26 @@ enum class EndpointSource : std::uint8_t {
   default_socket,   ///< nothing: /var/run/docker.sock, or the default TCP port where DOCKER_TLS_VERIFY asks for TLS
   usual_socket,     ///< nothing, and there is no default socket: one of the other usual places
 };
+
+/// What a program decides itself, as the docker command's flags do; each beats the environment.
+struct DiscoveryOptions {
+  std::string host;     ///< as --host
+  std::string context;  ///< as --context; not together with host
+};
+
+/// The daemon that this user's docker command would talk to.
+struct DiscoveredEndpoint {
+  Endpoint endpoint;
+  EndpointSource source = EndpointSource::default_socket;
+  std::string context;  ///< its name, where the source is a context
+  std::string origin;   ///< in words: "DOCKER_HOST", "the context \"remote\" (currentContext in /home/me/.docker/config.json)"
+  std::optional<std::string> api_version;  ///< what DOCKER_API_VERSION pins, as "1.44"; otherwise it is negotiated
+};
+
+/// Where else a daemon's socket may be for this user, the likeliest first: rootless Docker, Docker Desktop, Colima, Rancher Desktop,
+/// OrbStack, Podman. Not looked at: they may not exist.
+std::vector<std::string> usual_sockets(const HostEnvironment& environment);
+
+inline constexpr std::string_view kDefaultDockerSocket = "/var/run/docker.sock";
 
 }  // namespace sockerless
