@@ -3,6 +3,7 @@
 
 #include "sdk/discovery.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 #include "api/json.hpp"
@@ -38,6 +39,10 @@ Endpoint tcp_endpoint(std::string_view rest, Endpoint::Kind kind) {
   const std::string_view authority = rest.substr(0, rest.find('/'));
   const bool names_port = authority.rfind(':') != std::string_view::npos && !authority.ends_with(']');
   endpoint.port = kind == Endpoint::Kind::tls && !names_port ? kTlsPort : address.port;
+  const auto is_of_a_host = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("._:%-").contains(c);
+  };
+  if (!std::ranges::all_of(endpoint.host, is_of_a_host)) throw Error::invalid_argument("its host has a character that no host has");
   if (endpoint.port == 0) throw Error::invalid_argument("a daemon is not at port 0");
   return endpoint;
 }

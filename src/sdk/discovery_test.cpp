@@ -71,8 +71,8 @@ TEST(Address, OfHttpsIsTls) {
 }
 
 TEST(Address, ThatLeadsNowhereIsRefused) {
-  for (const char* text :
-       {"npipe:////./pipe/docker", "fd://3", "foo://h", "", "tcp://h:1/path", "tcp://h:0", "tcp://h:99999", "tcp://u@h:1", "tcp://[::1"}) {
+  for (const char* text : {"npipe:////./pipe/docker", "fd://3", "foo://h", "", "tcp://h:1/path", "tcp://h:0", "tcp://h:99999",
+                           "tcp://u@h:1", "tcp://a\r\nX-Evil: y:1", "tcp://a]b:1", "tcp://[::1"}) {
     EXPECT_THROW(endpoint_of_text(text), Error) << text;
   }
 }
