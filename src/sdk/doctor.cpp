@@ -188,10 +188,19 @@ Task<net::Response> ask_over_http(Endpoint endpoint, Deadline deadline, DoctorRe
   co_return answer;
 }
 
+/// What cannot be written any more may have been answered already, or the reader learns why: as with any HTTP.
+Task<void> write_if_heard(ByteStream& stream, std::string_view text) {
+  try {
+    co_await stream.write(as_bytes(text));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::unavailable) throw;
+  }
+}
+
 /// One exchange of HTTP/1.0, whose answer ends with the connection: no pool and no chunks are needed to ask one question.
 Task<void> exchange(ByteStream& stream, std::string& text) {
   constexpr std::size_t kMaxAnswer = 1024UL * 1024;
-  co_await stream.write(as_bytes("GET /version HTTP/1.0\r\nHost: docker\r\n\r\n"));
+  co_await write_if_heard(stream, "GET /version HTTP/1.0\r\nHost: docker\r\n\r\n");
   std::array<std::byte, 16UL * 1024> buffer{};
   while (const std::size_t count = co_await stream.read_some(buffer)) {
     text += as_text(std::span(buffer).first(count));

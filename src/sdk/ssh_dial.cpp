@@ -70,7 +70,8 @@ std::string error_text(int memory) {
   return text;
 }
 
-/// A child process that is killed, with what it started, and reaped at the latest when its owner goes.
+/// A child process that is killed, with what it started, and reaped at the latest when its owner goes. Reaping waits, but only for a
+/// process that SIGKILL has ended already.
 class Child {
  public:
   explicit Child(pid_t pid) : pid_(pid) {}
@@ -85,23 +86,30 @@ class Child {
   void terminate() const {
     if (pid_ > 0) ::kill(-pid_, SIGTERM);
   }
-  /// Waits for its end. @return what a shell would show; nullopt when it was reaped before.
-  Task<std::optional<int>> wait(Deadline deadline) {
-    if (pid_ <= 0) co_return std::nullopt;
-    asio::posix::stream_descriptor handle(co_await asio::this_coro::executor, static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
+  /// Waits for its end; a read and a write may both do so. @return what a shell would show.
+  Task<int> wait(Deadline deadline) {
+    if (pid_ <= 0) co_return exit_code_;
+    const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));
+    if (pidfd < 0) throw from_errno(errno, "pidfd_open");
+    asio::posix::stream_descriptor handle(co_await asio::this_coro::executor, pidfd);
     co_await with_deadline(readable(handle), deadline, "the end of ssh");
     int status = 0;
-    if (::waitpid(pid_, &status, WNOHANG) != pid_) co_return std::nullopt;
-    pid_ = -1;
-    co_return exit_code_of(status);
+    if (pid_ > 0 && ::waitpid(pid_, &status, WNOHANG) == pid_) {
+      pid_ = -1;
+      exit_code_ = exit_code_of(status);
+    }
+    co_return exit_code_;
   }
 
  private:
   static Task<void> readable(asio::posix::stream_descriptor& handle) {
-    co_await handle.async_wait(asio::posix::stream_descriptor::wait_read, asio::use_awaitable);
+    boost::system::error_code error;
+    co_await handle.async_wait(asio::posix::stream_descriptor::wait_read, asio::redirect_error(asio::use_awaitable, error));
+    if (error) throw Error::cancelled();
   }
 
   pid_t pid_;
+  int exit_code_ = 0;
 };
 
 class SshStream final : public ByteStream {
@@ -127,7 +135,9 @@ class SshStream final : public ByteStream {
     boost::system::error_code error;
     co_await asio::async_write(input_, asio::buffer(data.data(), data.size()), asio::redirect_error(asio::use_awaitable, error));
     if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) throw Error::cancelled();
-    if (error) throw Error(ErrorCode::unavailable, fmt::format("{}: ssh has closed the connection", name_), error_text(error_.get()));
+    if (!error) co_return;
+    if (!received_anything_) co_await explain_silence();
+    throw Error(ErrorCode::unavailable, fmt::format("{}: ssh has closed the connection", name_), error_text(error_.get()));
   }
 
   Task<void> close_write() override {
@@ -144,18 +154,18 @@ class SshStream final : public ByteStream {
   }
 
  private:
-  /// The far side ended without a byte: the exit code and ssh's words say why.
+  /// ssh ended before a byte came: the exit code and ssh's words say why.
   Task<void> explain_silence() {
-    std::optional<int> exit_code;
+    int exit_code = 0;
     try {
       exit_code = co_await child_.wait(Deadline::in(kExitPatience));
     } catch (const Error& error) {
-      if (error.code() != ErrorCode::deadline_exceeded) throw;  // its output is closed, but it lives: nothing to explain
+      if (error.code() != ErrorCode::deadline_exceeded) throw;  // its streams are closed, but it lives: nothing to explain
     }
-    if (!exit_code || *exit_code == 0) co_return;
+    if (exit_code == 0) co_return;
     const std::string words = error_text(error_.get());
-    const std::string_view hint = *exit_code == 127 ? " (is the docker command installed on the far side?)" : "";
-    throw Error::unavailable("cannot connect to {}: ssh ended with exit code {}{}{}{}", name_, *exit_code, words.empty() ? "" : ": ", words,
+    const std::string_view hint = exit_code == 127 ? " (is the docker command installed on the far side?)" : "";
+    throw Error::unavailable("cannot connect to {}: ssh ended with exit code {}{}{}{}", name_, exit_code, words.empty() ? "" : ": ", words,
                              hint);
   }
 

@@ -20,7 +20,7 @@ std::string doctor_exit_codes() {
   for (const DoctorResultRow& row : doctor_results()) {
     text += fmt::format("  {:>2}  {:<17} {}\n", static_cast<int>(row.result), row.name, row.meaning);
   }
-  return text;
+  return text + "  above 100: the command line cannot be understood\n";
 }
 
 }  // namespace sockerless::cli
