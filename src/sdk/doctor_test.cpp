@@ -22,16 +22,18 @@ using testing::HasSubstr;
 
 constexpr std::string_view kVersion = R"({"Version":"20.10.24","ApiVersion":"1.41","MinAPIVersion":"1.12","Os":"linux","Arch":"amd64"})";
 
+Task<void> answer_version(net::Exchange& exchange, std::string version) {
+  const bool is_ping = exchange.request().path == "/_ping";
+  co_await exchange.respond(200, {{"Api-Version", "1.41"}}, is_ping ? "OK" : std::move(version));
+}
+
 /// Answers /_ping with OK, and /version with this text.
 net::Handler daemon_with(std::string version) {
-  return [version](net::Exchange& exchange) -> Task<void> {
-    const bool is_ping = exchange.request().path == "/_ping";
-    co_await exchange.respond(200, {{"Api-Version", "1.41"}}, is_ping ? "OK" : version);
-  };
+  return [version](net::Exchange& exchange) { return answer_version(exchange, version); };
 }
 
 net::Handler always(int status, std::string body) {
-  return [status, body](net::Exchange& exchange) -> Task<void> { co_await exchange.respond(status, {}, body); };
+  return [status, body](net::Exchange& exchange) { return exchange.respond(status, {}, body); };
 }
 
 /// A socket that listens and never accepts.
