@@ -108,7 +108,7 @@ TEST_F(Credentials, AreAnonymousWithoutAFile) {
 
 TEST_F(Credentials, AreReadFromAuths) {
   configure(R"({"auths":{"https://index.docker.io/v1/":{"auth":"bWU6cGE6c3M="},"ghcr.io":{"identitytoken":"tok"},)"
-            R"("quay.io":{"username":"u","password":"p"},"r":{"registrytoken":"rt"},"empty":{}}})");
+            R"("quay.io":{"username":"u","password":"p","email":"e"},"r":{"registrytoken":"rt"},"empty":{}},"HttpHeaders":{"X":"y"}})");
   EXPECT_EQ(who(kHub), "me:pa:ss");
   EXPECT_EQ(who("ghcr.io"), "[tok]");
   EXPECT_EQ(who("quay.io"), "u:p");

@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "base/error.hpp"
 #include "net/server.hpp"
 #include "net/test_support.hpp"
 #include "sdk/fake_host_environment.hpp"
@@ -34,6 +36,11 @@ net::Handler daemon_with(std::string version) {
 
 net::Handler always(int status, std::string body) {
   return [status, body](net::Exchange& exchange) { return exchange.respond(status, {}, body); };
+}
+
+Task<void> throw_away() {
+  throw Error::internal("broken");
+  co_return;
 }
 
 /// A socket that listens and never accepts.
@@ -162,6 +169,38 @@ TEST_F(Doctor, KnowsWhatIsNoDaemon) {
   EXPECT_EQ(examine_host(other.unix_address().str()).result, DoctorResult::not_docker);
   const net::TestServer odd(daemon_with(R"({"ApiVersion":"new"})"));
   EXPECT_EQ(examine_host(odd.unix_address().str()).result, DoctorResult::not_docker);
+}
+
+TEST_F(Doctor, TellsABrokenDaemonFromNone) {
+  const net::TestServer silent([](net::Exchange&) { return throw_away(); });
+  EXPECT_EQ(examine_host(silent.unix_address().str()).result, DoctorResult::failed) << "an answer of 500";
+  FakePrograms programs;
+  programs.add("ssh");
+  programs.write("ssh.mode", "fail 0 nothing");
+  host.variables["PATH"] = programs.path();
+  EXPECT_EQ(examine_host("ssh://far").result, DoctorResult::not_docker);
+}
+
+TEST_F(Doctor, NamesACertificateThatIsNone) {
+  const net::TestServer server(daemon_with(std::string(kVersion)));
+  std::ofstream(folder.file("ca.pem")) << "no certificate";
+  host.files[folder.file("ca.pem")] = "there";
+  const std::string path = folder.file("ca.pem");
+  host.variables = {{"DOCKER_TLS_VERIFY", "1"}, {"DOCKER_CERT_PATH", path.substr(0, path.rfind('/'))}};
+  const DoctorReport report = examine_host(server.tcp_address().str());
+  EXPECT_EQ(report.result, DoctorResult::bad_configuration);
+  EXPECT_THAT(report.problem, HasSubstr(path));
+}
+
+TEST_F(Doctor, PointsFromAUsualSocketThatIsGoneToOneThatAnswers) {
+  const net::TestServer server(daemon_with(std::string(kVersion)));
+  host.home = folder.file("home");
+  std::filesystem::create_directories(host.home + "/.docker/run");
+  std::filesystem::create_symlink(server.unix_address().path, host.home + "/.docker/run/docker.sock");
+  host.sockets = {"/run/user/1000/docker.sock"};  // gone by the time it is connected to
+  const DoctorReport report = examine();
+  EXPECT_EQ(report.result, DoctorResult::not_found);
+  EXPECT_EQ(report.connect_problem, ConnectProblem::rootless_elsewhere);
 }
 
 TEST_F(Doctor, HearsADaemonThatRefuses) {
