@@ -35,7 +35,7 @@ bench: ## measure against nginx, dockerd, podman and the bare OCI runtime
 	@$(MAKE) --no-print-directory build
 	@build/bin/sockerless-bench --json build/bench.json
 
-lint: ## clang-format, clang-tidy, the layer check
+lint: ## clang-format, clang-tidy, the layer check, the no-shell check
 	@tools/install_packages.sh build test
 	@tools/lint.sh
 

@@ -1,8 +1,10 @@
 #!/bin/sh
-# Format, names and lints, and which module may include which. `tools/lint.sh FILE...` lints these sources only.
+# Format, names and lints, which module may include which, and that nothing starts a shell. `tools/lint.sh FILE...` lints these sources only.
 set -eu
 cd "$(dirname "$0")/.."
 python3 tools/check_layers.py
+python3 tools/check_no_shell.py --self-check
+python3 tools/check_no_shell.py
 if [ $# -gt 0 ]; then files="$*"; else files=$(git ls-files '*.cpp'); fi
 headers=$(git ls-files '*.hpp')
 # shellcheck disable=SC2086

@@ -14,8 +14,6 @@ namespace sockerless::api {
 
 namespace {
 
-const std::vector<std::string> kNone;
-
 void read_values(JsonReader& reader, std::vector<std::string>& values, bool& has_maps, bool& has_lists) {
   if (reader.next_is('[')) {
     has_lists = true;
@@ -99,21 +97,6 @@ Filters Filters::parse(std::string_view json) {
   return filters;
 }
 
-const std::vector<std::string>& Filters::get(std::string_view key) const {
-  const auto found = values_.find(key);
-  return found == values_.end() ? kNone : found->second;
-}
-
-void Filters::add(std::string_view key, std::string_view value) {
-  std::vector<std::string>& values = values_[std::string(key)];
-  if (std::ranges::find(values, value) == values.end()) values.emplace_back(value);
-}
-
-void Filters::remove(std::string_view key) {
-  const auto found = values_.find(key);
-  if (found != values_.end()) values_.erase(found);
-}
-
 bool Filters::exact_match(std::string_view key, std::string_view value) const {
   const std::vector<std::string>& values = get(key);
   return values.empty() || std::ranges::find(values, value) != values.end();
@@ -157,10 +140,35 @@ void Filters::validate(std::initializer_list<std::string_view> accepted) const {
   }
 }
 
+}  // namespace sockerless::api
+
+namespace sockerless {
+
+namespace {
+
+const std::vector<std::string> kNone;
+
+}  // namespace
+
+const std::vector<std::string>& Filters::get(std::string_view key) const {
+  const auto found = values_.find(key);
+  return found == values_.end() ? kNone : found->second;
+}
+
+void Filters::add(std::string_view key, std::string_view value) {
+  std::vector<std::string>& values = values_[std::string(key)];
+  if (std::ranges::find(values, value) == values.end()) values.emplace_back(value);
+}
+
+void Filters::remove(std::string_view key) {
+  const auto found = values_.find(key);
+  if (found != values_.end()) values_.erase(found);
+}
+
 std::string Filters::to_json() const {
   std::string out;
   if (values_.empty()) return out;
-  JsonWriter writer(out);
+  api::JsonWriter writer(out);
   writer.begin_object();
   for (const auto& [key, values] : values_) {
     writer.key(key);
@@ -175,4 +183,4 @@ std::string Filters::to_json() const {
   return out;
 }
 
-}  // namespace sockerless::api
+}  // namespace sockerless

@@ -1,12 +1,14 @@
 #pragma once
 
-#include <functional>
 #include <initializer_list>
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
+
+#include "sockerless/filters.hpp"
 
 namespace sockerless::api {
 
@@ -26,18 +28,15 @@ class NameMatcher {
   std::vector<Pattern> patterns_;
 };
 
-/// The `filters` parameter: for each key the values that are asked for. The rules of matching are dockerd's (api/types/filters).
-class Filters {
+/// The `filters` parameter as a daemon reads it. The rules of matching are dockerd's (api/types/filters).
+class Filters : public sockerless::Filters {
  public:
+  using sockerless::Filters::Filters;
+  Filters() = default;
+  Filters(sockerless::Filters asked_for) : sockerless::Filters(std::move(asked_for)) {}
+
   /// Both forms: {"key":{"value":true}} and the older {"key":["value"]}; "" is no filter. @errors invalid_argument: "invalid filter".
   static Filters parse(std::string_view json);
-
-  bool empty() const { return values_.empty(); }
-  bool contains(std::string_view key) const { return values_.contains(key); }
-  /// The values of a key, none when it is absent.
-  const std::vector<std::string>& get(std::string_view key) const;
-  void add(std::string_view key, std::string_view value);
-  void remove(std::string_view key);
 
   /// True when nothing was asked of the key, or the value is one of those asked for.
   bool exact_match(std::string_view key, std::string_view value) const;
@@ -56,14 +55,7 @@ class Filters {
   /// @errors invalid_argument: `invalid filter 'x'` for a key that is not accepted.
   void validate(std::initializer_list<std::string_view> accepted) const;
 
-  /// The newer form; "" when there is no filter.
-  std::string to_json() const;
-
-  const std::map<std::string, std::vector<std::string>, std::less<>>& items() const { return values_; }
   bool operator==(const Filters&) const = default;
-
- private:
-  std::map<std::string, std::vector<std::string>, std::less<>> values_;
 };
 
 }  // namespace sockerless::api

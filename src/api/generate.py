@@ -34,11 +34,13 @@ def main():
     out = pathlib.Path(sys.argv[1])
     model = Model(load("docker-v1.56.json"), load("docker-v1.44.json"), load("wire.json"))
     files = {
-        "api/types.hpp": types_code.types_header(model),
+        "sockerless/types.hpp": types_code.types_header(model),
         "types.cpp": types_code.types_source(model),
         "api/types_json.hpp": json_code.json_header(model),
+        "sockerless/params.hpp": params_code.structs_header(model),
         "api/params.hpp": params_code.params_header(model),
         "params.cpp": params_code.params_source(model),
+        "params_write.cpp": params_code.writers_source(model),
         "api/operation.hpp": routes_code.operation_header(model),
         "route_table.cpp": routes_code.route_table(model),
     }

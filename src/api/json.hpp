@@ -19,7 +19,7 @@
 #include <utility>
 #include <vector>
 
-#include "api/raw_json.hpp"
+#include "sockerless/raw_json.hpp"
 
 namespace sockerless::api {
 

@@ -14,6 +14,8 @@ namespace sockerless::api {
 
 /// Gives the value of a request header by its name, "" where there is none.
 using HeaderLookup = std::function<std::string(std::string_view name)>;
+/// Header fields that a request carries.
+using HeaderValues = std::vector<std::pair<std::string, std::string>>;
 
 /// A percent-decoded copy of a path segment or query text. @errors invalid_argument: `invalid URL escape "%zz"`.
 std::string percent_decode(std::string_view text);

@@ -79,6 +79,7 @@ struct ClientFlags {
   cli::RunOptions run;
   cli::ExecOptions exec;
   cli::LogsOptions logs;
+  cli::DoctorCommandOptions doctor;
   bool ps_all = false;
   bool quiet = false;
   std::string import_file;
@@ -125,6 +126,18 @@ void take_operands(const CLI::App& app, const char* object, std::string& target,
   command.assign(words.begin() + 1, words.end());
 }
 
+void add_doctor(CLI::App& app, cli::DoctorCommandOptions& options) {
+  auto* command = app.add_subcommand("doctor", "Say whether a Docker daemon can be reached, and if not why and what to do");
+  command->add_option("-H,--host", options.host,
+                      "the daemon's address; without it the one that the docker command would use [$DOCKER_HOST]");
+  command->add_option("-c,--context", options.context, "the docker context to look at [$DOCKER_CONTEXT]");
+  command->add_option("--timeout", options.timeout_seconds, "seconds to wait for the daemon")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_flag("--json", options.json, "one JSON object, for scripts");
+  command->footer(cli::doctor_exit_codes());
+}
+
 void add_client_commands(CLI::App& app, ClientFlags& flags) {
   add_run(app, flags.run);
   add_exec(app, flags.exec);
@@ -145,6 +158,7 @@ void add_client_commands(CLI::App& app, ClientFlags& flags) {
   import->add_option("file", flags.import_file, "tar file, - for standard input")->required();
   import->add_option("reference", flags.import_reference, "name[:tag]");
   app.add_subcommand("version", "Show the versions of client and daemon");
+  add_doctor(app, flags.doctor);
 }
 
 std::string host_of(const ClientFlags& flags) {
@@ -156,6 +170,10 @@ std::string host_of(const ClientFlags& flags) {
 int dispatch(const CLI::App& app, const ServeFlags& serve_flags, ClientFlags& flags) {
   const std::string name = app.get_subcommands().front()->get_name();
   if (name == "serve") return serve_with(serve_flags);
+  if (name == "doctor") {
+    if (flags.doctor.host.empty()) flags.doctor.host = flags.host;
+    return cli::doctor_command(flags.doctor);
+  }
   const std::string host = host_of(flags);
   if (name == "run") {
     take_operands(app, "an image", flags.run.image, flags.run.command);

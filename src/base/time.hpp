@@ -5,14 +5,9 @@
 #include <string>
 #include <string_view>
 
+#include "sockerless/time_point.hpp"
+
 namespace sockerless {
-
-/// An instant in UTC with nanoseconds, the resolution of Docker's logs and events.
-using TimePoint = std::chrono::time_point<std::chrono::system_clock, std::chrono::nanoseconds>;
-using Duration = std::chrono::nanoseconds;
-
-/// Docker's "never": 0001-01-01T00:00:00Z, which is how an unset Go time.Time is written. Held as TimePoint::min().
-inline constexpr TimePoint kNever = TimePoint::min();
 
 /// RFC 3339 with nanoseconds without trailing zeros ("2024-01-02T03:04:05.123456789Z"): Go's time.RFC3339Nano. kNever gives
 /// 0001-01-01T00:00:00Z.

@@ -1,5 +1,6 @@
 // A container's files: copy in and out, export, changes.
 
+#include "base/base64.hpp"
 #include "base/error.hpp"
 #include "base/time.hpp"
 #include "frontend/call.hpp"

@@ -79,8 +79,4 @@ Task<T> read_required_json_body(Call& call) {
 /// one, and neither do we: the registry will.
 std::optional<api::AuthConfig> registry_auth(const Call& call);
 
-std::string encode_base64(std::string_view bytes);
-/// Either alphabet, padding optional; nothing for malformed text.
-std::optional<std::string> decode_base64(std::string_view text);
-
 }  // namespace sockerless::frontend

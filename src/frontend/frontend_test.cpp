@@ -434,16 +434,5 @@ TEST_F(Frontend, AttachByWebSocketCarriesTheBytesWithoutFrames) {
   EXPECT_EQ(client.read_exactly(7), "\x82\x05hello");
 }
 
-// --- base64 --------------------------------------------------------------------------------------------------------------------------
-
-TEST(Base64, IsReadInBothAlphabetsAndWrittenInTheStandardOne) {
-  for (const std::string text : {"", "a", "ab", "abc", "{\"username\":\"me\",\"password\":\"\xff\xfe?>\"}"})
-    EXPECT_EQ(decode_base64(encode_base64(text)), text);
-  EXPECT_EQ(encode_base64("\xfb\xff"), "+/8=");
-  EXPECT_EQ(decode_base64("-_8"), "\xfb\xff");
-  EXPECT_EQ(decode_base64("a b"), std::nullopt);
-  EXPECT_EQ(decode_base64("abcde"), std::nullopt);
-}
-
 }  // namespace
 }  // namespace sockerless::frontend

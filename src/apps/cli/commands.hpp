@@ -45,6 +45,13 @@ struct LogsOptions {
   std::string container;
 };
 
+struct DoctorCommandOptions {
+  std::string host;     ///< empty: found as the docker command finds it
+  std::string context;  ///< the same
+  double timeout_seconds = 10;
+  bool json = false;
+};
+
 /// @return the container's exit code; 125 when the daemon refused, 126 and 127 when the command could not be run.
 int run_command(const std::string& host, const RunOptions& options);
 int exec_command(const std::string& host, const ExecOptions& options);
@@ -54,5 +61,9 @@ int images_command(const std::string& host, bool quiet);
 /// @param file  a tar, "-" for standard input.
 int import_command(const std::string& host, const std::string& file, const std::string& reference, const std::vector<std::string>& changes);
 int version_command(const std::string& host);
+/// Examines whether a Docker daemon can be reached. @return one of doctor_results().
+int doctor_command(const DoctorCommandOptions& options);
+/// The exit codes of doctor_command as lines of text.
+std::string doctor_exit_codes();
 
 }  // namespace sockerless::cli

@@ -14,7 +14,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include "backends/local/program.hpp"
+#include "base/child_process.hpp"
 #include "base/error.hpp"
 #include "base/time.hpp"
 

@@ -10,7 +10,7 @@
 
 #include "backends/local/monitor/protocol.hpp"
 #include "backends/local/overlay.hpp"
-#include "backends/local/program.hpp"
+#include "base/child_process.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 

@@ -4,7 +4,7 @@
 #include <fstream>
 #include <utility>
 
-#include "backends/local/program.hpp"
+#include "base/child_process.hpp"
 #include "base/error.hpp"
 
 namespace sockerless::local {

@@ -7,7 +7,7 @@
 
 #include "backends/local/monitor_channel.hpp"
 #include "backends/local/overlay.hpp"
-#include "backends/local/program.hpp"
+#include "base/child_process.hpp"
 
 namespace sockerless::local {
 

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "backends/local/cgroups.hpp"
-#include "backends/local/program.hpp"
+#include "base/child_process.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/random.hpp"

@@ -1,11 +1,10 @@
-#include "backends/local/program.hpp"
+#include "base/child_process.hpp"
 
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
-#include <string_view>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -18,11 +17,12 @@
 
 extern "C" char** environ;  // NOLINT(readability-redundant-declaration): not in every libc's header
 
-namespace sockerless::local {
+namespace sockerless {
 
 namespace {
 
 constexpr std::size_t kMaxOutput = 4UL * 1024 * 1024;
+constexpr std::size_t kMaxInput = 4096;
 using Clock = std::chrono::steady_clock;
 
 /// posix_spawn's two objects.
@@ -47,6 +47,8 @@ class SpawnPlan {
   SpawnPlan& operator=(const SpawnPlan&) = delete;
 
   void null(int target) { posix_spawn_file_actions_addopen(&actions_, target, "/dev/null", O_RDWR, 0); }
+  /// What some other code of this process has opened without close-on-exec stays ours. Last of the actions.
+  void close_the_rest() { posix_spawn_file_actions_addclosefrom_np(&actions_, 3); }
   void pass(int fd, int target) { posix_spawn_file_actions_adddup2(&actions_, fd, target); }
 
   pid_t run(const std::vector<std::string>& arguments) {
@@ -85,6 +87,16 @@ bool read_both(UniqueFd& out, UniqueFd& error, ProgramResult& result, Clock::tim
   return true;
 }
 
+/// The input lies in the pipe before there is a reader: writing later could meet a child that has gone, which is a signal.
+Pipe make_filled_pipe(std::string_view input) {
+  SOCKERLESS_ASSERT(input.size() <= kMaxInput, "what a program is told fits into a pipe");
+  Pipe pipe = make_pipe();
+  if (::write(pipe.write_end.get(), input.data(), input.size()) != static_cast<ssize_t>(input.size()))
+    throw from_errno(errno, "write to a pipe");
+  pipe.write_end.reset();
+  return pipe;
+}
+
 bool wait_for_end(pid_t pid, int& status, Clock::time_point deadline) {
   const UniqueFd handle(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
   for (;;) {
@@ -99,14 +111,22 @@ bool wait_for_end(pid_t pid, int& status, Clock::time_point deadline) {
 
 }  // namespace
 
-ProgramResult blocking_run_program(const std::vector<std::string>& arguments, std::chrono::milliseconds timeout) {
+ProgramResult blocking_run_program(const std::vector<std::string>& arguments, std::chrono::milliseconds timeout, std::string_view input) {
   Pipe out = make_pipe();
   Pipe error = make_pipe();
+  Pipe in;
   SpawnPlan plan;
-  plan.null(0);
+  if (input.empty()) {
+    plan.null(0);
+  } else {
+    in = make_filled_pipe(input);
+    plan.pass(in.read_end.get(), 0);
+  }
   plan.pass(out.write_end.get(), 1);
   plan.pass(error.write_end.get(), 2);
+  plan.close_the_rest();
   const pid_t pid = plan.run(arguments);
+  in = Pipe{};
   out.write_end.reset();
   error.write_end.reset();
   ProgramResult result;
@@ -117,7 +137,7 @@ ProgramResult blocking_run_program(const std::vector<std::string>& arguments, st
     ::kill(-pid, SIGKILL);
     ::waitpid(pid, &status, 0);
   }
-  result.exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  result.exit_code = exit_code_of(status);
   return result;
 }
 
@@ -128,12 +148,33 @@ pid_t blocking_spawn(const std::vector<std::string>& arguments, int inherited) {
   return plan.run(arguments);
 }
 
+pid_t blocking_spawn(const std::vector<std::string>& arguments, const ChildStreams& streams) {
+  SpawnPlan plan;
+  int target = 0;
+  for (const int fd : {streams.input, streams.output, streams.error}) {
+    SOCKERLESS_ASSERT(fd < 0 || fd > 2, "a stream that is one of the three would be overwritten by the one before it");
+    if (fd < 0) {
+      plan.null(target);
+    } else {
+      plan.pass(fd, target);
+    }
+    ++target;
+  }
+  plan.close_the_rest();
+  return plan.run(arguments);
+}
+
+int exit_code_of(int wait_status) { return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status); }
+
 std::string find_program(const std::string& name) {
-  if (name.find('/') != std::string::npos) return ::access(name.c_str(), X_OK) == 0 ? name : std::string();
   const char* path = std::getenv("PATH");
   std::string folders = path != nullptr ? path : "";
-  folders += ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-  std::string_view rest = folders;
+  return find_program(name, folders + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+}
+
+std::string find_program(const std::string& name, std::string_view path) {
+  if (name.find('/') != std::string::npos) return ::access(name.c_str(), X_OK) == 0 ? name : std::string();
+  std::string_view rest = path;
   while (!rest.empty()) {
     const std::size_t end = std::min(rest.find(':'), rest.size());
     const std::string candidate = std::string(rest.substr(0, end)) + "/" + name;
@@ -143,4 +184,4 @@ std::string find_program(const std::string& name) {
   return {};
 }
 
-}  // namespace sockerless::local
+}  // namespace sockerless
