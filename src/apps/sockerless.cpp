@@ -1,5 +1,6 @@
 // The `sockerless` program: the daemon (`serve`) and a small command line for it. Only flags are read here.
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <iterator>
@@ -100,7 +101,7 @@ void add_run(CLI::App& app, cli::RunOptions& options) {
   command->add_option("-u,--user", options.user, "user[:group]");
   command->add_option("--entrypoint", options.entrypoint, "replaces the image's entry point");
   command->add_option("--network", options.network, "none, host or a network's name");
-  command->prefix_command();  // from the first word that is no option on, everything is the container's: IMAGE [COMMAND ARGUMENTS...]
+  command->prefix_command()->fallthrough(false);  // from the first word that is no option on, everything is the container's: IMAGE [COMMAND ARGUMENTS...]
   command->footer("sockerless run [OPTIONS] IMAGE [COMMAND] [ARGUMENTS...]");
 }
 
@@ -112,7 +113,7 @@ void add_exec(CLI::App& app, cli::ExecOptions& options) {
   command->add_option("-e,--env", options.environment, "environment variable")->allow_extra_args(false);
   command->add_option("-w,--workdir", options.working_dir, "working directory");
   command->add_option("-u,--user", options.user, "user[:group]");
-  command->prefix_command();
+  command->prefix_command()->fallthrough(false);
   command->footer("sockerless exec [OPTIONS] CONTAINER COMMAND [ARGUMENTS...]");
 }
 
@@ -193,11 +194,18 @@ int dispatch(const CLI::App& app, const ServeFlags& serve_flags, ClientFlags& fl
 int run_program(int argc, char** argv) {
   CLI::App app("Sockerless: the Docker Engine API, with containers wherever the backend says", "sockerless");
   app.require_subcommand(1);
+  app.fallthrough();  // -H is understood behind the command, too
   ServeFlags serve_flags;
   ClientFlags client_flags;
   app.add_option("-H,--host", client_flags.host, "the daemon a command talks to [$SOCKERLESS_HOST]");
   add_serve(app, serve_flags);
   add_client_commands(app, client_flags);
+  const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
+  const auto is_asked_for = [argv](const CLI::App* command) { return command->get_name() == argv[1]; };
+  if (argc > 1 && argv[1][0] != '-' && std::ranges::none_of(commands, is_asked_for)) {
+    std::fprintf(stderr, "sockerless: \"%s\" is not a command: see `sockerless --help`\n", argv[1]);
+    return 1;
+  }
   CLI11_PARSE(app, argc, argv);
   try {
     return dispatch(app, serve_flags, client_flags);

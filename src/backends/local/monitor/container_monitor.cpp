@@ -35,6 +35,7 @@ constexpr std::size_t kMaxConnections = 64;
 constexpr int kDeleteTimeoutMs = 20'000;
 constexpr int kDrainTimeoutMs = 2'000;
 constexpr int kReadsPerTurn = 32;
+constexpr int kPollPauseMs = 10;
 constexpr std::size_t kExitRecordBytes = 512;
 constexpr const char* kUnfinishedRecordName = "exit.json.tmp";
 
@@ -253,7 +254,11 @@ void ContainerMonitor::serve() {
     }
     const int input = options_.tty ? stdout_.get() : stdin_.get();
     add_poll(input_waits ? input : -1, POLLOUT);
-    if (::poll(polls_.data(), polls_.size(), -1) < 0 && errno != EINTR) return;
+    if (::poll(polls_.data(), polls_.size(), -1) < 0) {
+      // Out of memory for a moment, or interrupted: the end of the process must still be seen, or its exit code would be made up.
+      reaper_.wait(pid_, kPollPauseMs, wait_status_);
+      continue;
+    }
 
     if (polls_[2].revents != 0) pump_output(stdout_, 1, kReadsPerTurn);
     if (polls_[3].revents != 0) pump_output(stderr_, 2, kReadsPerTurn);
