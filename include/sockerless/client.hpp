@@ -36,7 +36,8 @@ class Client : public ClientCalls {
   DockerConnectionState connection_state() const;
   BreakerState breaker_state() const;
   PoolFigures pool() const;
-  /// Calls `listener` for what the monitor sees from now on. There is no monitor without a health_check_interval.
+  /// Calls `listener` with what the monitor last learnt, if anything, and for what it sees from now on. There is no monitor without a
+  /// health_check_interval.
   void on_health(HealthListener listener) const noexcept;
   const DockerConfig& config() const;
 

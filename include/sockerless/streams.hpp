@@ -2,7 +2,7 @@
 // What streams: logs, attach, exec, events, stats, progress, archives. A reader gives one thing after the other until a clean end; a stream
 // that broke ends with an error, never with an end.
 //
-//   auto logs = client.container_logs("web", {.follow = true, .stdout_ = true, .stderr_ = true});
+//   auto logs = client.container_logs("web", {.follow = true, .stdout = true, .stderr = true});
 //   if (!logs) return fail(logs.error());
 //   for (Result<OutputChunk>& chunk : *logs) {
 //     if (!chunk) return fail(chunk.error());

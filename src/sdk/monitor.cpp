@@ -32,21 +32,28 @@ struct Monitor::State {
   Task<void> ping(DaemonLink* link);
   void tell(HealthEvent::Kind kind, std::string message, DaemonLink& link);
 
-  Guarded<std::vector<HealthListener>> listeners;
-  asio::cancellation_signal cancellation;  // on the link's thread
+  static void call(const HealthListener& listener, const HealthEvent& event);
+
+  // On the link's thread.
+  std::vector<HealthListener> listeners;
+  std::optional<HealthEvent> last_answer;  // connected or disconnected
+  asio::cancellation_signal cancellation;
+  // Any thread.
   std::promise<void> ended;
-  std::optional<bool> was_connected;  // on the link's thread
 };
 
 void Monitor::State::tell(HealthEvent::Kind kind, std::string message, DaemonLink& link) {
-  log.info("health event={} message={}", name_of(kind), message);
+  log.debug("health event={} message={}", name_of(kind), message);
   const HealthEvent event{.kind = kind, .message = std::move(message), .state = link.health().state()};
-  for (const HealthListener& listener : listeners.read([](const auto& all) { return all; })) {
-    try {
-      listener(event);
-    } catch (...) {
-      log.warn("a health listener threw error={}", current_error().message());
-    }
+  if (kind == HealthEvent::Kind::connected || kind == HealthEvent::Kind::disconnected) last_answer = event;
+  for (const HealthListener& listener : listeners) call(listener, event);
+}
+
+void Monitor::State::call(const HealthListener& listener, const HealthEvent& event) {
+  try {
+    listener(event);
+  } catch (...) {
+    log.warn("a health listener threw error={}", current_error().message());
   }
 }
 
@@ -60,8 +67,7 @@ Task<void> Monitor::State::ping(DaemonLink* link) {
     failure = error.error().message;
   }
   const bool is_connected = failure.empty();
-  if (was_connected == is_connected) co_return;
-  was_connected = is_connected;
+  if (last_answer && (last_answer->kind == HealthEvent::Kind::connected) == is_connected) co_return;
   tell(is_connected ? HealthEvent::Kind::connected : HealthEvent::Kind::disconnected,
        is_connected ? "the daemon answers at " + link->endpoint().str() : failure, *link);
 }
@@ -73,7 +79,10 @@ Task<void> Monitor::State::run_with(State* self, DaemonLink* link) {
   if (has_file) folder.watch();
   SocketFile before = has_file ? look_at_socket(path) : SocketFile{};
   co_await self->ping(link);
-  auto next_ping = Deadline::Clock::now() + link->config().health_check_interval;
+  const Deadline::Clock::duration interval = link->config().health_check_interval;
+  auto next_ping = Deadline::Clock::now() + interval;
+  // A daemon makes its socket before it listens at it: after a change the next pings come quickly, each twice as late as the one before.
+  Deadline::Clock::duration settling = interval;
   for (;;) {
     auto wake_at = next_ping;
     if (const auto retry = link->health().next_try()) wake_at = std::min(wake_at, *retry);
@@ -83,14 +92,17 @@ Task<void> Monitor::State::run_with(State* self, DaemonLink* link) {
     const SocketFile after = has_file ? look_at_socket(path) : SocketFile{};
     const std::vector<SocketChange> changes = changes_between(before, after, path);
     before = after;
+    if (!changes.empty()) link->forget_daemon();
     for (const SocketChange& change : changes) self->tell(change.kind, change.message, *link);
     if (!changes.empty()) {
-      link->forget_daemon();
-      if (after.exists) link->health().hope();
+      settling = after.exists ? kShortest : interval;
     }
     if (!is_due && changes.empty()) continue;  // something else in the folder
+    if (settling < interval) link->health().hope();
     co_await self->ping(link);
-    next_ping = Deadline::Clock::now() + link->config().health_check_interval;
+    if (self->last_answer && self->last_answer->kind == HealthEvent::Kind::connected) settling = interval;
+    next_ping = Deadline::Clock::now() + settling;
+    settling = std::min(settling * 2, interval);
   }
 }
 
@@ -103,22 +115,23 @@ Task<void> Monitor::State::run(std::shared_ptr<State> self, std::shared_ptr<Daem
   }
 }
 
-Monitor::Monitor(std::shared_ptr<DaemonLink> link) : state_(std::make_shared<State>()) {
-  IoThread& thread = link->io_thread();
+Monitor::Monitor(std::shared_ptr<DaemonLink> link) : state_(std::make_shared<State>()), thread_(link->io_thread()) {
   asio::co_spawn(
-      thread.executor(), State::run(state_, link),
+      thread_.executor(), State::run(state_, std::move(link)),
       asio::bind_cancellation_slot(state_->cancellation.slot(), [state = state_](const std::exception_ptr&) { state->ended.set_value(); }));
-  stop_ = [state = state_, &thread] {
-    asio::post(thread.executor(), [state] { state->cancellation.emit(asio::cancellation_type::terminal); });
-    if (!thread.is_current()) state->ended.get_future().wait();
-  };
 }
 
-Monitor::~Monitor() { stop_(); }
+Monitor::~Monitor() {
+  asio::post(thread_.executor(), [state = state_] { state->cancellation.emit(asio::cancellation_type::terminal); });
+  if (!thread_.is_current()) state_->ended.get_future().wait();
+}
 
 void Monitor::add_listener(HealthListener listener) noexcept {
   try {
-    state_->listeners.write([&](auto& all) { all.push_back(std::move(listener)); });
+    asio::post(thread_.executor(), [state = state_, listener = std::move(listener)]() mutable {
+      if (state->last_answer) State::call(listener, *state->last_answer);
+      state->listeners.push_back(std::move(listener));
+    });
   } catch (...) {
     log.error("a health listener was lost: out of memory");
   }

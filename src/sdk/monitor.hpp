@@ -1,6 +1,5 @@
 #pragma once
 
-#include <functional>
 #include <memory>
 
 #include "sdk/daemon_link.hpp"
@@ -25,7 +24,7 @@ class Monitor {
  private:
   struct State;
   std::shared_ptr<State> state_;  // shared with the task, which may end after the monitor when that goes on the link's own thread
-  std::function<void()> stop_;
+  IoThread& thread_;              // of the link, which the client that owns the monitor keeps
 };
 
 }  // namespace sockerless
