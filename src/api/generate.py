@@ -14,7 +14,7 @@ sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from generator import json_code, params_code, routes_code, types_code  # noqa: E402
+from generator import client_code, json_code, params_code, routes_code, types_code  # noqa: E402
 from generator.model import Model  # noqa: E402
 
 JSON_SOURCES = 4
@@ -41,6 +41,12 @@ def main():
         "api/params.hpp": params_code.params_header(model),
         "params.cpp": params_code.params_source(model),
         "params_write.cpp": params_code.writers_source(model),
+        "sockerless/client_calls.hpp": client_code.client_header(model),
+        "sockerless/async_client_calls.hpp": client_code.async_client_header(model),
+        "sdk_calls.hpp": client_code.describe_header(model),
+        "sdk_calls.cpp": client_code.describe_source(model),
+        "client_calls.cpp": client_code.client_source(model),
+        "async_client_calls.cpp": client_code.async_client_source(model),
         "api/operation.hpp": routes_code.operation_header(model),
         "route_table.cpp": routes_code.route_table(model),
     }

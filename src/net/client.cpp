@@ -5,6 +5,7 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <sys/socket.h>
 
 #include "base/error.hpp"
 #include "base/guarded.hpp"
@@ -41,14 +42,19 @@ Error connect_failure(const Address& address, std::string_view why) {
   return Error::unavailable("cannot connect to {}: {}", address.str(), why);
 }
 
-Task<StreamSocket> connect_unix(Address address) {
+Error connect_failure(const Address& address, const boost::system::error_code& error, RequestProgress& progress) {
+  if (error == asio::error::operation_aborted) return Error::cancelled();
+  if (error.category() == boost::system::system_category()) progress.connect_errno = error.value();
+  return connect_failure(address, error.message());
+}
+
+Task<StreamSocket> connect_unix(Address address, RequestProgress& progress) {
   StreamSocket socket(co_await asio::this_coro::executor);
   if (address.path.size() >= 108) throw Error::invalid_argument("the path of a unix socket is too long: {}", address.path);
   const asio::generic::stream_protocol::endpoint endpoint{asio::local::stream_protocol::endpoint(address.path)};
   boost::system::error_code error;
   co_await socket.async_connect(endpoint, asio::redirect_error(asio::use_awaitable, error));
-  if (error == asio::error::operation_aborted) throw Error::cancelled();
-  if (error) throw connect_failure(address, error.message());
+  if (error) throw connect_failure(address, error, progress);
   co_return socket;
 }
 
@@ -66,7 +72,7 @@ Task<std::vector<asio::ip::tcp::endpoint>> look_up(Address address) {
   co_return endpoints;
 }
 
-Task<StreamSocket> connect_tcp(Address address) {
+Task<StreamSocket> connect_tcp(Address address, RequestProgress& progress) {
   const auto executor = co_await asio::this_coro::executor;
   boost::system::error_code error = asio::error::host_not_found;
   for (const asio::ip::tcp::endpoint& endpoint : co_await look_up(address)) {
@@ -75,7 +81,17 @@ Task<StreamSocket> connect_tcp(Address address) {
     if (error == asio::error::operation_aborted) throw Error::cancelled();
     if (!error) co_return socket;
   }
-  throw connect_failure(address, error.message());
+  throw connect_failure(address, error, progress);
+}
+
+Task<StreamSocket> connect_by(Dialer dial) {
+  UniqueFd descriptor = co_await dial();
+  sockaddr_storage local{};
+  socklen_t length = sizeof local;
+  if (::getsockname(descriptor.get(), reinterpret_cast<sockaddr*>(&local), &length) != 0) throw from_errno(errno, "the dialled connection");
+  StreamSocket socket(co_await asio::this_coro::executor, asio::generic::stream_protocol(local.ss_family, 0), descriptor.get());
+  std::ignore = descriptor.release();  // the socket owns it now
+  co_return socket;
 }
 
 }  // namespace
@@ -89,11 +105,13 @@ struct HttpClient::Impl {
   /// A pooled connection on this executor, or nothing.
   std::unique_ptr<Transport> take_idle(const asio::any_io_executor& executor);
   void give_back(std::unique_ptr<Transport> transport);
-  static Task<std::unique_ptr<Transport>> connect(std::shared_ptr<Impl> self);
+  static Task<std::unique_ptr<Transport>> connect(std::shared_ptr<Impl> self, RequestProgress& progress);
+  static Task<void> connect_into(std::shared_ptr<Impl> self, RequestProgress& progress, std::unique_ptr<Transport>* out);
   std::string head_of(const ClientRequest& request, BodyMode mode) const;
-  static Task<void> open_into(std::shared_ptr<Impl> self, ClientRequest request, BodyMode mode, std::unique_ptr<ClientStream>* out);
-  static Task<void> request_into(std::shared_ptr<Impl> self, ClientRequest request, Response* out);
-  static Task<void> upgrade_into(std::shared_ptr<Impl> self, ClientRequest request, Upgraded* out);
+  static Task<void> open_into(std::shared_ptr<Impl> self, ClientRequest request, BodyMode mode, RequestProgress& progress,
+                              std::unique_ptr<ClientStream>* out);
+  static Task<void> request_into(std::shared_ptr<Impl> self, ClientRequest request, RequestProgress& progress, Response* out);
+  static Task<void> upgrade_into(std::shared_ptr<Impl> self, ClientRequest request, RequestProgress& progress, Upgraded* out);
   static Task<void> websocket_into(std::shared_ptr<Impl> self, std::string target, Headers headers, std::unique_ptr<WebSocket>* out);
   std::string describe(Method method, std::string_view target) const {
     return fmt::format("{} {} on {}", name_of(method), target.substr(0, target.find('?')), address.str());
@@ -134,17 +152,31 @@ void HttpClient::Impl::give_back(std::unique_ptr<Transport> transport) {
   });
 }
 
-Task<std::unique_ptr<Transport>> HttpClient::Impl::connect(std::shared_ptr<Impl> self) {
+Task<std::unique_ptr<Transport>> HttpClient::Impl::connect(std::shared_ptr<Impl> self, RequestProgress& progress) {
+  std::unique_ptr<Transport> transport;
+  const auto timeout = self->options.connect_timeout;
+  const Deadline deadline = timeout.count() > 0 ? Deadline::in(timeout) : Deadline::never();
+  co_await with_deadline(connect_into(self, progress, &transport), deadline, "connecting to " + self->address.str());
+  progress.connected = true;
+  co_return transport;
+}
+
+Task<void> HttpClient::Impl::connect_into(std::shared_ptr<Impl> self, RequestProgress& progress, std::unique_ptr<Transport>* out) {
   const bool is_unix = self->address.kind == Address::Kind::unix_socket;
-  StreamSocket socket = co_await (is_unix ? connect_unix(self->address) : connect_tcp(self->address));
+  StreamSocket socket = co_await (self->options.dial ? connect_by(self->options.dial)
+                                  : is_unix          ? connect_unix(self->address, progress)
+                                                     : connect_tcp(self->address, progress));
   tune(socket);
   PeerInfo peer = peer_of(socket);
-  if (!self->tls) co_return make_plain_transport(std::move(socket), std::move(peer));
+  if (!self->tls) {
+    *out = make_plain_transport(std::move(socket), std::move(peer));
+    co_return;
+  }
   const TlsConfig& config = *self->options.tls;
   const std::string name = !config.verify_peer ? std::string() : (config.server_name.empty() ? self->address.host : config.server_name);
   auto transport = make_tls_client_transport(self->tls, std::move(socket), std::move(peer), name);
   co_await transport->handshake();
-  co_return transport;
+  *out = std::move(transport);
 }
 
 std::string HttpClient::Impl::head_of(const ClientRequest& request, BodyMode mode) const {
@@ -372,20 +404,38 @@ Task<void> send_and_wait(ClientStreamImpl& stream, std::string head, const std::
   }
 }
 
+/// Tells the caller how far the stream came, however the attempt ends.
+class ProgressReport {
+ public:
+  ProgressReport(const ClientStreamImpl& stream, RequestProgress& progress) : stream_(&stream), progress_(progress) {}
+  ~ProgressReport() {
+    progress_.sent |= stream_->sent_anything();
+    progress_.answered |= stream_->received_anything();
+  }
+  ProgressReport(const ProgressReport&) = delete;
+  ProgressReport& operator=(const ProgressReport&) = delete;
+
+ private:
+  const ClientStreamImpl* stream_;
+  RequestProgress& progress_;
+};
+
 }  // namespace
 
-Task<void> HttpClient::Impl::open_into(std::shared_ptr<Impl> self, ClientRequest request, BodyMode mode,
+Task<void> HttpClient::Impl::open_into(std::shared_ptr<Impl> self, ClientRequest request, BodyMode mode, RequestProgress& progress,
                                        std::unique_ptr<ClientStream>* out) {
   const std::string head = self->head_of(request, mode);
   GiveBack give_back = [self](std::unique_ptr<Transport> transport) { self->give_back(std::move(transport)); };
   for (;;) {
     std::unique_ptr<Transport> transport = self->take_idle(co_await asio::this_coro::executor);
     const bool reused = transport != nullptr;
-    if (!reused) transport = co_await connect(self);
+    progress.connected |= reused;
+    if (!reused) transport = co_await connect(self, progress);
     auto stream = std::make_unique<ClientStreamImpl>(std::move(transport), request.method, mode, self->options.header_bytes, give_back);
+    const ProgressReport report(*stream, progress);
     try {
       co_await send_and_wait(*stream, head, request.body, mode);
-      *out = std::move(stream);
+      *out = std::move(stream);  // the same object, so the report still sees it
       co_return;
     } catch (const Error& error) {
       const bool stale = reused && error.code() == ErrorCode::unavailable && !stream->received_anything();
@@ -394,20 +444,21 @@ Task<void> HttpClient::Impl::open_into(std::shared_ptr<Impl> self, ClientRequest
   }
 }
 
-Task<void> HttpClient::Impl::request_into(std::shared_ptr<Impl> self, ClientRequest request, Response* out) {
+Task<void> HttpClient::Impl::request_into(std::shared_ptr<Impl> self, ClientRequest request, RequestProgress& progress, Response* out) {
   std::unique_ptr<ClientStream> stream;
-  co_await open_into(self, std::move(request), BodyMode::whole, &stream);
+  co_await open_into(self, std::move(request), BodyMode::whole, progress, &stream);
   out->status = stream->head().status;
   out->headers = stream->head().headers;
   out->body = co_await read_all(*stream, self->options.max_response_bytes);
 }
 
-Task<void> HttpClient::Impl::upgrade_into(std::shared_ptr<Impl> self, ClientRequest request, Upgraded* out) {
+Task<void> HttpClient::Impl::upgrade_into(std::shared_ptr<Impl> self, ClientRequest request, RequestProgress& progress, Upgraded* out) {
   if (!request.headers.contains("Connection")) request.headers.add("Connection", "Upgrade");
   if (!request.headers.contains("Upgrade")) request.headers.add("Upgrade", "tcp");
   const std::string head = self->head_of(request, BodyMode::whole);
-  ClientStreamImpl stream(co_await connect(self), request.method, BodyMode::whole, self->options.header_bytes,
+  ClientStreamImpl stream(co_await connect(self, progress), request.method, BodyMode::whole, self->options.header_bytes,
                           [self](std::unique_ptr<Transport> transport) { self->give_back(std::move(transport)); });
+  const ProgressReport report(stream, progress);
   co_await send_and_wait(stream, head, request.body, BodyMode::whole);
   out->head = stream.head();
   if (stream.is_raw()) {
@@ -419,7 +470,8 @@ Task<void> HttpClient::Impl::upgrade_into(std::shared_ptr<Impl> self, ClientRequ
 
 Task<void> HttpClient::Impl::websocket_into(std::shared_ptr<Impl> self, std::string target, Headers headers,
                                             std::unique_ptr<WebSocket>* out) {
-  *out = co_await connect_websocket_on(co_await connect(self), self->options.host_header, std::move(target), std::move(headers));
+  RequestProgress progress;
+  *out = co_await connect_websocket_on(co_await connect(self, progress), self->options.host_header, std::move(target), std::move(headers));
 }
 
 HttpClient::HttpClient(Address address, ClientOptions options) : impl_(std::make_shared<Impl>(std::move(address), std::move(options))) {}
@@ -432,25 +484,32 @@ std::size_t HttpClient::idle_count() const {
   return impl_->idle.read([](const auto& all) { return all.size(); });
 }
 
-Task<Response> HttpClient::request(ClientRequest request, Deadline deadline) {
+void HttpClient::drop_idle() {
+  std::vector<IdleConnection> dropped = impl_->idle.write([](auto& all) { return std::exchange(all, {}); });
+}
+
+Task<Response> HttpClient::request(ClientRequest request, Deadline deadline, RequestProgress* progress) {
+  RequestProgress own;
   Response response;
   std::string what = impl_->describe(request.method, request.target);
-  co_await with_deadline(Impl::request_into(impl_, std::move(request), &response), deadline, std::move(what));
+  co_await with_deadline(Impl::request_into(impl_, std::move(request), progress ? *progress : own, &response), deadline, std::move(what));
   co_return response;
 }
 
-Task<std::unique_ptr<ClientStream>> HttpClient::open(ClientRequest request, BodyMode mode, Deadline deadline) {
+Task<std::unique_ptr<ClientStream>> HttpClient::open(ClientRequest request, BodyMode mode, Deadline deadline, RequestProgress* progress) {
+  RequestProgress own;
   SOCKERLESS_ASSERT(mode == BodyMode::whole || request.body.empty(), "a streamed body is written to the stream");
   std::unique_ptr<ClientStream> stream;
   std::string what = impl_->describe(request.method, request.target);
-  co_await with_deadline(Impl::open_into(impl_, std::move(request), mode, &stream), deadline, std::move(what));
+  co_await with_deadline(Impl::open_into(impl_, std::move(request), mode, progress ? *progress : own, &stream), deadline, std::move(what));
   co_return stream;
 }
 
-Task<Upgraded> HttpClient::upgrade(ClientRequest request, Deadline deadline) {
+Task<Upgraded> HttpClient::upgrade(ClientRequest request, Deadline deadline, RequestProgress* progress) {
+  RequestProgress own;
   Upgraded upgraded;
   std::string what = impl_->describe(request.method, request.target);
-  co_await with_deadline(Impl::upgrade_into(impl_, std::move(request), &upgraded), deadline, std::move(what));
+  co_await with_deadline(Impl::upgrade_into(impl_, std::move(request), progress ? *progress : own, &upgraded), deadline, std::move(what));
   co_return upgraded;
 }
 

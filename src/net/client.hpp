@@ -2,17 +2,22 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "base/byte_stream.hpp"
 #include "base/task.hpp"
+#include "base/unique_fd.hpp"
 #include "net/address.hpp"
 #include "net/http.hpp"
 #include "net/websocket.hpp"
 
 namespace sockerless::net {
+
+/// Opens a connection some other way, on the executor it is awaited on: a connected stream socket. @errors as HttpClient's.
+using Dialer = std::function<Task<UniqueFd>()>;
 
 struct ClientOptions {
   std::optional<TlsConfig> tls = {};                                  ///< for a TCP address
@@ -21,6 +26,16 @@ struct ClientOptions {
   std::chrono::milliseconds idle_timeout = std::chrono::seconds(60);  ///< an idle connection older than this is not reused
   std::size_t max_response_bytes = 64UL * 1024 * 1024;                ///< of request()
   std::size_t header_bytes = 256UL * 1024;
+  std::chrono::milliseconds connect_timeout = {};  ///< of a connection, its TLS handshake included; 0: only the call's deadline counts
+  Dialer dial = {};                                ///< in place of a connection to the address
+};
+
+/// How far a request came, for whoever decides about sending it again.
+struct RequestProgress {
+  bool connected = false;  ///< there was a connection
+  bool sent = false;       ///< a byte of the request may have left
+  bool answered = false;   ///< a byte of an answer came
+  int connect_errno = 0;   ///< of the failed connect(2), where that is what failed
 };
 
 struct ClientRequest {
@@ -76,18 +91,21 @@ class HttpClient {
 
   const Address& address() const;
 
-  /// The whole exchange. @errors too_large: the answer exceeds max_response_bytes.
-  Task<Response> request(ClientRequest request, Deadline deadline);
+  /// The whole exchange. `progress` (also below) must live as long as the call and is filled in whether it succeeds or not. @errors
+  /// too_large: the answer exceeds max_response_bytes.
+  Task<Response> request(ClientRequest request, Deadline deadline, RequestProgress* progress = nullptr);
   /// Sends the request (for `whole` with its body, and waits for the head; for `streamed` the head only, `body` must be empty).
   /// The deadline covers what open itself does.
-  Task<std::unique_ptr<ClientStream>> open(ClientRequest request, BodyMode mode, Deadline deadline);
+  Task<std::unique_ptr<ClientStream>> open(ClientRequest request, BodyMode mode, Deadline deadline, RequestProgress* progress = nullptr);
   /// Asks for the raw connection ("Connection: Upgrade", "Upgrade: tcp" unless the headers say otherwise). 101, or 200 without length,
   /// gives the stream.
-  Task<Upgraded> upgrade(ClientRequest request, Deadline deadline);
+  Task<Upgraded> upgrade(ClientRequest request, Deadline deadline, RequestProgress* progress = nullptr);
   /// @errors those of the status the server answered with, and its "message".
   Task<std::unique_ptr<WebSocket>> websocket(std::string target, Headers headers, Deadline deadline);
 
   std::size_t idle_count() const;
+  /// Closes the idle connections.
+  void drop_idle();
 
  private:
   struct Impl;

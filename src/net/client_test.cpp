@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "base/error.hpp"
 #include "net/listener.hpp"
@@ -269,6 +270,56 @@ TEST(HttpClient, OneClientServesManyThreads) {
   }
   EXPECT_EQ(right, 400);
   EXPECT_LE(client.idle_count(), 8U);
+}
+
+TEST(HttpClient, SaysHowFarARequestCame) {
+  TestServer server(route);
+  HttpClient client(server.unix_address());
+  RequestProgress progress;
+  EXPECT_EQ(run(client.request({.target = "/x"}, Deadline::in(10s), &progress)).status, 200);
+  EXPECT_TRUE(progress.connected && progress.sent && progress.answered);
+  client.drop_idle();
+  EXPECT_EQ(client.idle_count(), 0U);
+
+  progress = {};
+  EXPECT_EQ(code_of([&] { run(client.request({.target = "/never"}, Deadline::in(20ms), &progress)); }), ErrorCode::deadline_exceeded);
+  EXPECT_TRUE(progress.connected && progress.sent && !progress.answered);
+
+  HttpClient nowhere(Address::unix_socket("/nonexistent/socket"));
+  progress = {};
+  EXPECT_EQ(code_of([&] { run(nowhere.request({.target = "/x"}, Deadline::in(10s), &progress)); }), ErrorCode::unavailable);
+  EXPECT_FALSE(progress.connected || progress.sent || progress.answered);
+  EXPECT_EQ(progress.connect_errno, ENOENT);
+}
+
+TEST(HttpClient, TakesTheConnectionThatADialerGives) {
+  TestServer server(route);
+  const Address address = server.unix_address();
+  int dialled = 0;
+  const auto dial = [](Address to, int* count) -> Task<UniqueFd> {
+    ++*count;
+    sockaddr_un name{};
+    name.sun_family = AF_UNIX;
+    to.path.copy(name.sun_path, sizeof name.sun_path - 1);
+    UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) != 0) throw from_errno(errno, "connect");
+    co_return socket;
+  };
+  HttpClient client(Address::unix_socket("/nonexistent/socket"), {.dial = [&] { return dial(address, &dialled); }});
+  EXPECT_EQ(request(client, {.target = "/x"}).status, 200);
+  EXPECT_EQ(request(client, {.target = "/x"}).status, 200);
+  EXPECT_EQ(dialled, 1) << "the connection is kept";
+}
+
+TEST(HttpClient, AConnectionThatIsNotMadeInTimeIsGivenUp) {
+  const auto never = []() -> Task<UniqueFd> {
+    co_await sleep_for(1h);
+    co_return UniqueFd();
+  };
+  HttpClient client(Address::unix_socket("/nonexistent/socket"), {.connect_timeout = 20ms, .dial = never});
+  RequestProgress progress;
+  EXPECT_EQ(code_of([&] { run(client.request({.target = "/x"}, Deadline::in(10s), &progress)); }), ErrorCode::deadline_exceeded);
+  EXPECT_FALSE(progress.connected);
 }
 
 }  // namespace
