@@ -57,7 +57,7 @@ class [[nodiscard]] Result {
   const DockerError& error() const& noexcept { return check_error(), expected_.error(); }
   DockerError&& error() && noexcept { return check_error(), std::move(expected_).error(); }
 
-  /// For and_then, transform and the like.
+  /// As the standard's type.
   const std::expected<T, DockerError>& expected() const& noexcept { return expected_; }
   std::expected<T, DockerError>&& expected() && noexcept { return std::move(expected_); }
 

@@ -101,7 +101,8 @@ void add_run(CLI::App& app, cli::RunOptions& options) {
   command->add_option("-u,--user", options.user, "user[:group]");
   command->add_option("--entrypoint", options.entrypoint, "replaces the image's entry point");
   command->add_option("--network", options.network, "none, host or a network's name");
-  command->prefix_command()->fallthrough(false);  // from the first word that is no option on, everything is the container's: IMAGE [COMMAND ARGUMENTS...]
+  command->prefix_command()->fallthrough(
+      false);  // from the first word that is no option on, everything is the container's: IMAGE [COMMAND ARGUMENTS...]
   command->footer("sockerless run [OPTIONS] IMAGE [COMMAND] [ARGUMENTS...]");
 }
 

@@ -1,9 +1,12 @@
 #include "sockerless/client.hpp"
 
+#include <filesystem>
 #include <future>
 
 #include <gmock/gmock.h>
+#include <grp.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "sdk/scripted_daemon.hpp"
 
@@ -124,6 +127,28 @@ TEST(Client, NobodyThere) {
   EXPECT_TRUE(error.recoverable);
   EXPECT_FALSE(client.connection_state().is_connected);
   EXPECT_EQ(client.connection_state().retry_count, 2);
+}
+
+TEST(Client, ASocketThatIsForbiddenIsAPermissionErrorWithAdvice) {
+  if (::geteuid() != 0) GTEST_SKIP() << "becoming another user needs root";
+  ScriptedDaemon daemon([](ScriptedConnection& connection) { connection.answer(200, "{}"); });
+  std::filesystem::permissions(std::filesystem::path(daemon.path()).parent_path(), std::filesystem::perms(0755));
+  std::filesystem::permissions(daemon.path(), std::filesystem::perms(0660));
+  DockerConfig config = config_of(daemon);
+  config.retry_attempts = 3;
+  // In a process of its own, since becoming another user is for ever.
+  EXPECT_EXIT(
+      {
+        const bool became = ::setgroups(0, nullptr) == 0 && ::setresgid(65534, 65534, 65534) == 0 && ::setresuid(65534, 65534, 65534) == 0;
+        const Client client = open_client(config);
+        const DockerError error = error_of(client.system_info());
+        const bool is_right = error.type == Type::permission && error.code == EACCES && !error.recoverable &&
+                              error.message.find("group") != std::string::npos && client.connection_state().last_error == error &&
+                              client.connection_state().retry_count == 1;
+        std::fprintf(stderr, "%s\n", error.text().c_str());
+        std::_Exit(became && is_right ? 0 : 1);
+      },
+      testing::ExitedWithCode(0), "permission \\(13\\): cannot connect to the Docker daemon");
 }
 
 // --- repeating -------------------------------------------------------------------------------------------------------------------------

@@ -48,6 +48,15 @@ Task<DockerError> refusal_of(net::ClientStream& stream, Deadline deadline) {
   co_return api_error(stream.head().status, stream.head().headers, body);
 }
 
+DockerError error_of_attempt(const Error& failure, const net::RequestProgress& progress) {
+  DockerError error = docker_error_of(failure);
+  error.code = progress.connect_errno;
+  if (progress.connect_errno != EACCES && progress.connect_errno != EPERM) return error;
+  error.type = DockerErrorType::permission;
+  error.recoverable = false;
+  return error;
+}
+
 Task<void> until_stopped(std::stop_token stop) {
   const auto executor = co_await asio::this_coro::executor;
   const auto timer = std::make_shared<asio::steady_timer>(executor, asio::steady_timer::time_point::max());
@@ -146,26 +155,25 @@ Task<void> DaemonLink::with_retries(std::string what, bool idempotent, bool time
     Health::Permit permit = health_.admit();
     net::RequestProgress progress;
     std::optional<DockerError> error;
-    bool unreachable = false;
+    std::optional<ErrorCode> broke;
     try {
       error = co_await attempt(&progress);
-      permit.reached();
-      if (!error) co_return;
     } catch (const Error& failure) {
-      error = docker_error_of(failure);
-      error->code = progress.connect_errno;
-      if (progress.connect_errno == EACCES || progress.connect_errno == EPERM) error->type = DockerErrorType::permission;
-      unreachable = failure.code() == ErrorCode::unavailable || (failure.code() == ErrorCode::deadline_exceeded && !progress.connected);
-      if (progress.answered) {
-        permit.reached();
-      } else if (unreachable || (failure.code() == ErrorCode::deadline_exceeded && timeout_is_failure)) {
-        permit.failed(*error);
-      }
+      error = error_of_attempt(failure, progress);
+      broke = failure.code();
     }
-    const bool busy = error->type == DockerErrorType::throttled || error->type == DockerErrorType::unavailable;
-    const bool may_repeat = (unreachable && (!progress.sent || idempotent)) || (busy && idempotent);
+    const bool timed_out = broke == ErrorCode::deadline_exceeded;
+    const bool unreachable = broke == ErrorCode::unavailable || (timed_out && !progress.connected);
     if (unreachable && !progress.connected) *error = co_await explain(std::move(*error), progress);
-    if (!may_repeat || failures > repetitions) throw Failure(std::move(*error));
+    if (!broke || progress.answered) {
+      permit.reached();
+    } else if (unreachable || (timed_out && timeout_is_failure)) {
+      permit.failed(*error);
+    }
+    if (!error) co_return;
+    const bool busy = error->type == DockerErrorType::throttled || error->type == DockerErrorType::unavailable;
+    const bool may_help = (unreachable && error->type != DockerErrorType::permission) || busy;
+    if (!may_help || (progress.sent && !idempotent) || failures > repetitions) throw Failure(std::move(*error));
     const auto delay = std::max(health_.retry_delay(failures), error->retry_after.value_or(std::chrono::milliseconds{}));
     if (!deadline.is_never() && Deadline::Clock::now() + delay >= deadline.at()) throw Failure(std::move(*error));
     log.debug("repeating call={} failures={} delay_ms={} error={}", what, failures, delay.count(), error->message);
@@ -184,9 +192,10 @@ Task<DockerError> DaemonLink::explain(DockerError error, net::RequestProgress pr
     return diagnose_connect(blocking_gather_connect_facts(endpoint_.path, number, config_.source, config_.context, environment_));
   });
   error.message = fmt::format("cannot connect to the Docker daemon at {}: {}", endpoint_.str(), diagnosis.text());
-  error.recoverable = error.type != DockerErrorType::permission;
   co_return error;
 }
+
+Deadline DaemonLink::answer_deadline(Deadline deadline) const { return sooner(deadline, in_or_never(config_.answer_timeout)); }
 
 Task<net::Response> DaemonLink::ping(Deadline deadline) {
   Health::Permit permit = health_.admit_ping();
@@ -198,10 +207,8 @@ Task<net::Response> DaemonLink::ping(Deadline deadline) {
     permit.reached();
     co_return response;
   } catch (const Error& failure) {
-    error = docker_error_of(failure);
-    error->code = progress.connect_errno;
-    if (progress.connect_errno == EACCES || progress.connect_errno == EPERM) error->type = DockerErrorType::permission;
     if (failure.code() == ErrorCode::cancelled) throw;
+    error = error_of_attempt(failure, progress);
   }
   if (!progress.connected) *error = co_await explain(std::move(*error), progress);
   permit.failed(*error);
@@ -248,8 +255,7 @@ Task<std::optional<DockerError>> DaemonLink::attempt_request(const net::ClientRe
   if (config_.answer_timeout.count() == 0) {
     *out = co_await http_.request(*request, deadline, progress);
   } else {
-    const auto stream =
-        co_await http_.open(*request, net::BodyMode::whole, sooner(deadline, Deadline::in(config_.answer_timeout)), progress);
+    const auto stream = co_await http_.open(*request, net::BodyMode::whole, answer_deadline(deadline), progress);
     out->status = stream->head().status;
     out->headers = stream->head().headers;
     co_await with_deadline(read_rest(*stream, config_.max_response_bytes, &out->body), deadline, "reading the daemon's answer");
@@ -278,7 +284,7 @@ Task<net::Response> DaemonLink::request(Call call, CallOptions options) {
 
 Task<std::optional<DockerError>> DaemonLink::attempt_open(const net::ClientRequest* request, Deadline deadline,
                                                           net::RequestProgress* progress, OpenAnswer* out) {
-  out->stream = co_await http_.open(*request, net::BodyMode::whole, deadline, progress);
+  out->stream = co_await http_.open(*request, net::BodyMode::whole, answer_deadline(deadline), progress);
   if (out->stream->head().status < 300) co_return std::nullopt;
   DockerError error = co_await refusal_of(*out->stream, deadline);
   out->stream.reset();
@@ -321,7 +327,7 @@ Task<OpenAnswer> DaemonLink::open_upload(Call call, CallOptions options) {
 
 Task<std::optional<DockerError>> DaemonLink::attempt_hijack(const net::ClientRequest* request, Deadline deadline,
                                                             net::RequestProgress* progress, OpenConnection* out) {
-  net::Upgraded upgraded = co_await http_.upgrade(*request, deadline, progress);
+  net::Upgraded upgraded = co_await http_.upgrade(*request, answer_deadline(deadline), progress);
   if (upgraded.head.status >= 300) co_return api_error(upgraded.head.status, upgraded.head.headers, upgraded.body);
   out->head = std::move(upgraded.head);
   out->stream = std::move(upgraded.stream);

@@ -56,8 +56,8 @@ struct OpenConnection {
 /// Everything that the calls to one daemon share: connections, health, the version that is spoken.
 ///
 /// An attempt is repeated after a delay when nothing of it had been sent, or when its method is idempotent (GET, HEAD, PUT, DELETE) and the
-/// connection broke or the daemon said 429 or 503. Every failure is an exception here (Failure, Error).
-/// Threads: any; a call runs on its caller's executor. Owned by shared_ptr: streams outlive the client that opened them.
+/// connection broke or the daemon said 429 or 503. A refusal by file permissions is not repeated. Every failure is an exception here
+/// (Failure, Error). Threads: any; a call runs on its caller's executor. Owned by shared_ptr: streams outlive the client that opened them.
 class DaemonLink : public std::enable_shared_from_this<DaemonLink> {
  public:
   /// @errors Error invalid_argument: the configuration cannot be used.
@@ -113,6 +113,8 @@ class DaemonLink : public std::enable_shared_from_this<DaemonLink> {
   Task<void> run_hijack(Call call, CallOptions options, OpenConnection* out);
   /// The error that the caller gets: of a socket that cannot be reached with the reason and the way out.
   Task<DockerError> explain(DockerError error, net::RequestProgress progress);
+  /// By when the answer's head must be there.
+  Deadline answer_deadline(Deadline deadline) const;
   Task<UniqueFd> dial_ssh();
 
   // Set in the constructor, never changed.

@@ -7,7 +7,7 @@
 namespace sockerless {
 
 Health::Permit::~Permit() {
-  if (health_ != nullptr) health_->abandoned();
+  if (health_ != nullptr && is_trial_) health_->abandoned();
 }
 
 void Health::Permit::reached() {
@@ -15,7 +15,7 @@ void Health::Permit::reached() {
 }
 
 void Health::Permit::failed(DockerError error) {
-  if (health_ != nullptr) std::exchange(health_, nullptr)->failed(std::move(error));
+  if (health_ != nullptr) std::exchange(health_, nullptr)->failed(std::move(error), is_trial_);
 }
 
 Health::Health(const DockerConfig& config, HealthSources sources)
@@ -26,7 +26,8 @@ Health::Health(const DockerConfig& config, HealthSources sources)
 Health::Permit Health::admit() {
   const auto now = sources_.now();
   const std::scoped_lock lock(mutex_);
-  if (breaker_.admit(now)) return Permit(*this);
+  const bool is_closed = !breaker_.next_try();
+  if (breaker_.admit(now)) return {*this, !is_closed};
   const auto wait =
       breaker_.next_try() ? std::max(*breaker_.next_try() - now, CircuitBreaker::Instant::duration{}) : CircuitBreaker::Instant::duration{};
   throw Failure(refusal(std::chrono::ceil<std::chrono::milliseconds>(wait)));
@@ -34,8 +35,9 @@ Health::Permit Health::admit() {
 
 Health::Permit Health::admit_ping() {
   const std::scoped_lock lock(mutex_);
-  std::ignore = breaker_.admit(sources_.now());  // takes the half-open breaker's place where it is free; goes in any case
-  return Permit(*this);
+  const bool is_closed = !breaker_.next_try();
+  const bool is_admitted = breaker_.admit(sources_.now());  // takes the half-open breaker's place where it is free; goes in any case
+  return {*this, is_admitted && !is_closed};
 }
 
 DockerError Health::refusal(std::chrono::milliseconds wait) const {
@@ -55,10 +57,11 @@ void Health::reached() {
   state_.retry_count = 0;
 }
 
-void Health::failed(DockerError error) {
+void Health::failed(DockerError error, bool is_trial) {
   const double spread = chance();
   const std::scoped_lock lock(mutex_);
-  breaker_.failed(sources_.now(), spread);
+  // Of an open breaker only the one attempt that may try it counts, not those that went before it opened.
+  if (is_trial || !breaker_.next_try()) breaker_.failed(sources_.now(), spread);
   state_.is_connected = false;
   state_.last_error = std::move(error);
   ++state_.retry_count;

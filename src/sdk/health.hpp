@@ -26,8 +26,8 @@ class Health {
   /// The right to make one attempt. What it was told last counts; told nothing, the attempt says nothing of the daemon.
   class Permit {
    public:
-    explicit Permit(Health& health) : health_(&health) {}
-    Permit(Permit&& other) noexcept : health_(std::exchange(other.health_, nullptr)) {}
+    Permit(Health& health, bool is_trial) : health_(&health), is_trial_(is_trial) {}
+    Permit(Permit&& other) noexcept : health_(std::exchange(other.health_, nullptr)), is_trial_(other.is_trial_) {}
     Permit& operator=(Permit&&) = delete;
     ~Permit();
     /// The daemon answered, whatever it said.
@@ -37,6 +37,7 @@ class Health {
 
    private:
     Health* health_;
+    bool is_trial_;  // the one attempt of a half-open breaker
   };
 
   /// @errors Failure: the breaker is open; says why and for how long.
@@ -55,7 +56,7 @@ class Health {
 
  private:
   void reached();
-  void failed(DockerError error);
+  void failed(DockerError error, bool is_trial);
   void abandoned();
   double chance();
   DockerError refusal(std::chrono::milliseconds wait) const;

@@ -60,6 +60,11 @@ Task<SessionPointer> open_upload(std::shared_ptr<DaemonLink> link, Call call, Bo
 }
 
 Task<void> run_upload(std::shared_ptr<DaemonLink> link, Call call, BodySource content, CallOptions options) {
+  // A call, not a stream: it has a time even where its caller names none.
+  Call patient = {};
+  patient.patience = Call::Patience::long_;
+  const Deadline deadline = link->deadline_of(patient, options);
+  if (!deadline.is_never()) options.timeout = std::chrono::ceil<std::chrono::milliseconds>(deadline.at() - Deadline::Clock::now());
   const SessionPointer session = co_await open_upload(std::move(link), std::move(call), std::move(content), std::move(options));
   std::array<std::byte, 4096> buffer{};
   std::exception_ptr failure;

@@ -90,6 +90,7 @@ void StreamSession::end_because(Ended why) {
   timer_.cancel();
   if (answer_) answer_->close();
   if (connection_) connection_->close();
+  slot_.release();
 }
 
 void StreamSession::check_open() const {

@@ -217,6 +217,7 @@ TEST(Stream, EndsWithItsStopTokenAndItsDeadline) {
   auto waiting = std::async(std::launch::async, [&] { return logs->next(); });
   stop.request_stop();
   EXPECT_EQ(waiting.get().error().type, Type::cancelled);
+  EXPECT_EQ(client.pool().streams, 0U) << "its connection is free";
   auto timed = client.container_logs("x", {}, {.timeout = 50ms});
   ASSERT_TRUE(timed);
   EXPECT_EQ(timed->next().error().type, Type::timeout);
