@@ -164,7 +164,7 @@ Task<void> DaemonLink::with_retries(std::string what, bool idempotent, bool time
     }
     const bool timed_out = broke == ErrorCode::deadline_exceeded;
     const bool unreachable = broke == ErrorCode::unavailable || (timed_out && !progress.connected);
-    if (unreachable && !progress.connected) *error = co_await explain(std::move(*error), progress);
+    if (unreachable && !progress.answered) *error = co_await explain(std::move(*error), progress);
     if (!broke || progress.answered) {
       permit.reached();
     } else if (unreachable || (timed_out && timeout_is_failure)) {
@@ -210,7 +210,7 @@ Task<net::Response> DaemonLink::ping(Deadline deadline) {
     if (failure.code() == ErrorCode::cancelled) throw;
     error = error_of_attempt(failure, progress);
   }
-  if (!progress.connected) *error = co_await explain(std::move(*error), progress);
+  if (!progress.answered) *error = co_await explain(std::move(*error), progress);
   permit.failed(*error);
   throw Failure(std::move(*error));
 }
