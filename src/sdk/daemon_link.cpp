@@ -107,7 +107,11 @@ DaemonLink::DaemonLink(DockerConfig config, HealthSources sources, const HostEnv
       version_(config_.api_version ? std::optional(api::ApiVersion::parse(*config_.api_version)) : std::nullopt),
       http_(address_of(endpoint_), http_options()) {}
 
-DaemonLink::~DaemonLink() = default;
+DaemonLink::~DaemonLink() {
+  // A thread of the pool holds the I/O thread's context until a moment after it has handed its result over: it ends before the context.
+  if (io_thread_) io_thread_->stop();
+  pool_.reset();
+}
 
 net::ClientOptions DaemonLink::http_options() {
   net::ClientOptions options{

@@ -19,7 +19,10 @@ class IoThread {
   IoThread() : context_(std::make_shared<asio::io_context>(1)), work_(context_->get_executor()) {
     thread_ = std::thread([context = context_] { context->run(); });
   }
-  ~IoThread() {
+  ~IoThread() { stop(); }
+  /// Ends the thread; the context stays until the object goes. Idempotent.
+  void stop() {
+    if (!thread_.joinable()) return;
     work_.reset();
     context_->stop();
     if (thread_.get_id() == std::this_thread::get_id()) {
