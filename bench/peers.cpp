@@ -4,6 +4,8 @@
 #include <iterator>
 #include <thread>
 
+#include <sys/resource.h>
+
 #include "base/error.hpp"
 #include "tests/support/http_probe.hpp"
 
@@ -90,8 +92,11 @@ std::optional<Peer> start_podman(const std::string& runtime) {
   if (!is_installed("podman")) return std::nullopt;
   auto directory = std::make_shared<TempDir>();
   const std::string at = directory->path();
-  // Its own limits are above what it may set where CAP_SYS_RESOURCE is missing: no container would start.
-  std::ofstream(at + "/containers.conf") << "[containers]\ndefault_ulimits = [\"nofile=1024:2048\", \"nproc=4096:4096\"]\n";
+  // Its own limits are above what it may set where CAP_SYS_RESOURCE is missing, and no container would start: it gets this process's.
+  rlimit files{};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  std::ofstream(at + "/containers.conf") << fmt::format("[containers]\ndefault_ulimits = [\"nofile={0}:{0}\", \"nproc=4096:4096\"]\n",
+                                                        files.rlim_max);
   return start("podman",
                {"env", "CONTAINERS_CONF=" + at + "/containers.conf", "podman", "--root", at + "/data", "--runroot", at + "/run",
                 "--runtime", runtime, "--cgroup-manager", "cgroupfs", "system", "service", "--time=0", "unix://" + at + "/p.sock"},
