@@ -11,9 +11,10 @@ add_custom_target(generated_headers)
 #   sockerless_module(engine SOURCES a.cpp b.cpp DEPENDS backend oci TESTS a_test.cpp [THREADED_TESTS c_test.cpp])
 #
 # makes the library sockerless_engine and, where there are tests, the programs engine_test and engine_threads_test; the second carries
-# the ctest label `threads` and is what the tsan preset runs.
+# the ctest label `threads` and is what the tsan preset runs. FUZZED says that fuzz targets call the library: where they are built, it
+# tells libFuzzer which code an input reached.
 function(sockerless_module name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LINK;TESTS;THREADED_TESTS;TEST_LINK" ${ARGN})
+  cmake_parse_arguments(ARG "FUZZED" "" "SOURCES;DEPENDS;LINK;TESTS;THREADED_TESTS;TEST_LINK" ${ARGN})
   string(REPLACE "/" "_" target ${name})
   add_library(sockerless_${target} STATIC ${ARG_SOURCES})
   target_include_directories(sockerless_${target} PUBLIC ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
@@ -23,6 +24,9 @@ function(sockerless_module name)
   endforeach()
   target_link_libraries(sockerless_${target} PUBLIC ${ARG_LINK})
   sockerless_use_pch(sockerless_${target})
+  if(ARG_FUZZED AND SOCKERLESS_FUZZ)
+    target_compile_options(sockerless_${target} PRIVATE -fsanitize-coverage=inline-8bit-counters,indirect-calls,trace-cmp,pc-table)
+  endif()
   if(ARG_TESTS)
     sockerless_test(${target}_test SOURCES ${ARG_TESTS} LINK sockerless_${target} ${ARG_TEST_LINK})
   endif()
@@ -50,10 +54,13 @@ function(sockerless_test name)
     PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}" ${ARG_PROPERTIES})
 endfunction()
 
-# One precompiled header (standard library, Asio, Boost.JSON, fmt) is built once and reused by every target.
+# Two precompiled headers are built once and reused by every target: base/ has the libraries' (standard library, Asio, Boost.JSON, fmt);
+# from api/ on Docker's types are in it, too, which would cost each source as much as all the rest.
 function(sockerless_use_pch target)
-  if(TARGET sockerless_pch)
+  if(TARGET sockerless_api_pch)
+    target_precompile_headers(${target} REUSE_FROM sockerless_api_pch)
+  else()
     target_precompile_headers(${target} REUSE_FROM sockerless_pch)
-    target_link_libraries(${target} PRIVATE sockerless_platform)
   endif()
+  target_link_libraries(${target} PRIVATE sockerless_platform)
 endfunction()

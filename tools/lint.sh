@@ -10,6 +10,6 @@ headers=$(git ls-files '*.hpp')
 # shellcheck disable=SC2086
 clang-format-19 --dry-run --Werror $files $headers
 test -f build/dev/compile_commands.json || cmake --preset dev > /dev/null
-cmake --build build/dev --target generated_headers
+cmake --build build/dev --target generated_headers sockerless_pch sockerless_api_pch
 # shellcheck disable=SC2086
 echo $files | tr ' ' '\n' | grep -v '^tests/fuzz/' | xargs -P "$(nproc)" -n 4 clang-tidy-19 -p build/dev --quiet

@@ -138,7 +138,8 @@ void Signal::notify() {
   }
   for (auto& waiter : woken) {
     // Posted to the waiter's strand, so it runs after the waiter has suspended. Moved there: the timer must not outlive its context here.
-    const asio::any_io_executor executor = waiter->timer.get_executor();
+    // The context itself counts this as work: the waiter may be the last that ran in it, and it must not end while post() is inside it.
+    const asio::any_io_executor executor = asio::prefer(waiter->timer.get_executor(), asio::execution::outstanding_work.tracked);
     asio::post(executor, [woken_one = std::move(waiter)] {
       woken_one->notified = true;
       woken_one->timer.cancel();

@@ -79,7 +79,7 @@ Task<void> ping(Call& call) {
                                      {"Pragma", "no-cache"},
                                      {"Swarm", "inactive"},
                                      {"Builder-Version", ""}};
-  return call.exchange.respond(200, kHeaders, call.exchange.request().method == net::Method::head ? "" : "OK");
+  return call.exchange.respond_constant(200, kHeaders, call.exchange.request().method == net::Method::head ? "" : "OK");
 }
 
 /// There are no managed plugins, so none has that name. `docker inspect` asks here last, and reads 404 as "No such object".

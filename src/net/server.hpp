@@ -45,6 +45,8 @@ class Exchange {
   /// Answers with a Content-Length. HEAD, 204 and 304 get no body. `headers` need not carry Content-Length, Date, Connection.
   /// @errors unavailable: the client is gone. deadline_exceeded: it reads too slowly.
   virtual Task<void> respond(int status, Headers headers, std::string body) = 0;
+  /// The same for an answer that never changes: nothing is copied, so `headers` and `body` must outlive the call.
+  virtual Task<void> respond_constant(int status, const Headers& headers, std::string_view body) = 0;
   /// Sends the head at once and gives the (chunked; for HTTP/1.0 close-delimited) body to write. The request's body may be read meanwhile.
   /// A handler that returns or throws without finish() breaks the connection, which is how the client learns of it.
   virtual Task<BodyWriter*> respond_stream(int status, Headers headers) = 0;

@@ -471,12 +471,23 @@ Task<void> ServerConnection::send(Pieces pieces) {
   if (sent < size_of(pieces)) co_await send_rest(without_prefix(pieces, sent));
 }
 
-Task<void> ServerConnection::respond(int status, Headers headers, std::string body) {
+/// Writes what the socket takes at once, which is nearly always all. What is left points into out_ and `body`.
+Pieces ServerConnection::begin_whole_answer(int status, const Headers& headers, std::string_view body) {
   begin_answer(status);
   build_head(status, headers, AnswerKind::whole, body.size());
-  const Pieces pieces{out_, answer_has_body(status) ? std::string_view(body) : std::string_view(), {}};
-  const std::size_t sent = transport_->try_write(pieces);
-  if (sent < size_of(pieces)) co_await send_rest(without_prefix(pieces, sent));
+  const Pieces pieces{out_, answer_has_body(status) ? body : std::string_view(), {}};
+  return without_prefix(pieces, transport_->try_write(pieces));
+}
+
+Task<void> ServerConnection::respond(int status, Headers headers, std::string body) {
+  const Pieces rest = begin_whole_answer(status, headers, body);
+  if (size_of(rest) > 0) co_await send_rest(rest);
+  answer_done_ = true;
+}
+
+Task<void> ServerConnection::respond_constant(int status, const Headers& headers, std::string_view body) {
+  const Pieces rest = begin_whole_answer(status, headers, body);
+  if (size_of(rest) > 0) co_await send_rest(rest);
   answer_done_ = true;
 }
 

@@ -47,6 +47,7 @@ class ServerConnection final : public Exchange,
   bool has_body() const override { return framing_.body != BodyKind::none; }
   Task<std::string> read_body(std::size_t limit) override;
   Task<void> respond(int status, Headers headers, std::string body) override;
+  Task<void> respond_constant(int status, const Headers& headers, std::string_view body) override;
   Task<BodyWriter*> respond_stream(int status, Headers headers) override;
   Task<std::unique_ptr<HijackedConnection>> hijack(int status, Headers headers) override;
   Task<std::unique_ptr<WebSocket>> accept_websocket(Headers headers) override;
@@ -81,6 +82,7 @@ class ServerConnection final : public Exchange,
 
   void begin_answer(int status);
   void build_head(int status, const Headers& headers, AnswerKind kind, std::size_t body_size);
+  Pieces begin_whole_answer(int status, const Headers& headers, std::string_view body);
   void append_constant_lines(const Headers& headers);
   Task<void> send(Pieces pieces);
   Task<void> send_rest(Pieces pieces);

@@ -3,7 +3,6 @@
 #include <csignal>
 
 #include <fcntl.h>
-#include <sys/wait.h>
 
 #include "base/error.hpp"
 
@@ -16,8 +15,6 @@ std::vector<char*> pointers_of(const std::vector<std::string>& texts) {
   pointers.push_back(nullptr);
   return pointers;
 }
-
-int exit_code_of(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
 
 SpawnPlan::SpawnPlan() {
   posix_spawn_file_actions_init(&actions_);

@@ -11,9 +11,6 @@ namespace sockerless::support {
 /// Pointers to the texts as execve wants them; the texts must outlive them.
 std::vector<char*> pointers_of(const std::vector<std::string>& texts);
 
-/// What waitpid told, as a shell says it: 128 + n for signal n.
-int exit_code_of(int status);
-
 /// What a spawn needs. The child starts with no signal blocked and SIGPIPE at its default.
 class SpawnPlan {
  public:

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "backends/local/container_store.hpp"
 #include "backends/local/device_list.hpp"
 #include "backends/local/runtime_mounts.hpp"
 #include "base/error.hpp"
@@ -209,10 +210,8 @@ std::string read_text(const char* path) {
   return text.str();
 }
 
-void write_text(const std::string& path, const std::string& text) {
-  std::ofstream file(path, std::ios::trunc);
-  file << text;
-  if (!file.flush()) throw Error::unavailable("cannot write {}: is the disk full?", path);
+void write_public_file(const std::string& path, const std::string& text) {
+  write_file(path, text);
   fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write | fs::perms::group_read |
                             fs::perms::others_read);  // every user of the container
 }
@@ -222,12 +221,12 @@ void write_text(const std::string& path, const std::string& text) {
 void blocking_write_network_files(const WorkloadSpec& spec, const OciSettings& settings, const std::string& directory) {
   const auto& host = spec.host_config;
   const bool on_host = settings.network.kind == NamespaceChoice::Kind::host;
-  write_text(directory + "/hostname", settings.hostname + "\n");
+  write_public_file(directory + "/hostname", settings.hostname + "\n");
   const auto extra = value(host.extra_hosts);
   if (on_host) {
     std::string text = read_text("/etc/hosts");
     const std::string base = make_hosts_file({}, {}, {});
-    write_text(directory + "/hosts", text + make_hosts_file(extra, {}, {}).substr(base.size()));
+    write_public_file(directory + "/hosts", text + make_hosts_file(extra, {}, {}).substr(base.size()));
   } else {
     std::vector<std::string> names;
     if (!settings.domainname.empty()) names.push_back(settings.hostname + "." + settings.domainname);
@@ -236,10 +235,10 @@ void blocking_write_network_files(const WorkloadSpec& spec, const OciSettings& s
       names.push_back(settings.hostname.substr(0, dot));
     }
     // Without a bridge the only address the container has is loopback; with network "none" Docker gives it no name at all.
-    write_text(directory + "/hosts", make_hosts_file(extra, spec.network_mode == "none" ? "" : "127.0.0.1", names));
+    write_public_file(directory + "/hosts", make_hosts_file(extra, spec.network_mode == "none" ? "" : "127.0.0.1", names));
   }
-  write_text(directory + "/resolv.conf",
-             make_resolv_conf(read_text("/etc/resolv.conf"), value(host.dns), value(host.dns_search), value(host.dns_options), on_host));
+  write_public_file(directory + "/resolv.conf", make_resolv_conf(read_text("/etc/resolv.conf"), value(host.dns), value(host.dns_search),
+                                                                 value(host.dns_options), on_host));
 }
 
 }  // namespace sockerless::local
