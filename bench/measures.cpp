@@ -10,6 +10,7 @@
 #include "base/error.hpp"
 #include "base/random.hpp"
 #include "bench/load.hpp"
+#include "bench/work.hpp"
 #include "tests/support/child_process.hpp"
 #include "tests/support/http_probe.hpp"
 
@@ -18,30 +19,6 @@ namespace sockerless::bench {
 namespace {
 
 using namespace std::chrono_literals;
-using Clock = std::chrono::steady_clock;
-
-double milliseconds_since(Clock::time_point begin) { return std::chrono::duration<double, std::milli>(Clock::now() - begin).count(); }
-
-/// The median of `times` runs of `measure`, after one that warms up.
-double median_of(int times, const std::function<double()>& measure) {
-  measure();
-  std::vector<double> values;
-  for (int i = 0; i < times; ++i) values.push_back(measure());
-  std::ranges::sort(values);
-  return values[values.size() / 2];
-}
-
-std::string string_member(const std::string& json, const char* name) {
-  return std::string(boost::json::parse(json).as_object().at(name).as_string());
-}
-
-std::string create(HttpProbe& probe, const std::string& command_json, const std::string& more = {}) {
-  const std::string body =
-      fmt::format(R"({{"Image":"bench:latest","Cmd":{}{},"HostConfig":{{"NetworkMode":"none"}}}})", command_json, more);
-  return string_member(probe.must("POST", "/v1.40/containers/create", body), "Id");
-}
-
-void remove_container(HttpProbe& probe, const std::string& id) { probe.must("DELETE", "/v1.40/containers/" + id + "?force=1"); }
 
 /// The same figure of every peer that can run containers.
 std::optional<double> of_peer(const std::optional<Peer>& peer, const std::function<double(const Peer&)>& measure) {
@@ -264,43 +241,6 @@ void measure_containers(Bench& bench) {
 
 // ---- output
 
-/// Attaches, starts, and counts what a container writes as fast as it can.
-double attach_rate(const Peer& peer, std::uint64_t megabytes) {
-  HttpProbe probe(peer.socket());
-  const std::string id = create(probe, fmt::format(R"(["dd","if=/dev/zero","bs=65536","count={}"])", megabytes * 16));
-  std::string surplus;
-  const UniqueFd stream = HttpProbe(peer.socket()).hijack("/v1.40/containers/" + id + "/attach?stream=1&stdout=1", {}, surplus);
-  const auto begin = Clock::now();
-  probe.must("POST", "/v1.40/containers/" + id + "/start");
-  std::vector<char> buffer(1024UL * 1024);
-  std::uint64_t total = surplus.size();
-  for (;;) {
-    const ssize_t count = ::read(stream.get(), buffer.data(), buffer.size());
-    if (count <= 0) break;
-    total += static_cast<std::uint64_t>(count);
-  }
-  const double seconds = milliseconds_since(begin) / 1000;
-  if (total < megabytes * 1024 * 1024) throw Error::internal("{} lost output: {} bytes of {} MiB came", peer.name(), total, megabytes);
-  remove_container(probe, id);
-  return static_cast<double>(total) / 1e6 / seconds;
-}
-
-constexpr std::uint64_t kLogLines = 1'000'000;
-
-/// Reads back a million lines.
-double logs_rate(const Peer& peer) {
-  HttpProbe probe(peer.socket());
-  const std::string id = create(probe, fmt::format(R"(["sh","-c","yes 'one line of a log that is read back' | head -n {}"])", kLogLines));
-  probe.must("POST", "/v1.40/containers/" + id + "/start");
-  probe.must("POST", "/v1.40/containers/" + id + "/wait");
-  const auto begin = Clock::now();
-  const std::uint64_t total = probe.drain("/v1.40/containers/" + id + "/logs?stdout=1");
-  const double seconds = milliseconds_since(begin) / 1000;
-  if (total < kLogLines * 30) throw Error::internal("{} lost log lines: {} bytes came", peer.name(), total);
-  remove_container(probe, id);
-  return static_cast<double>(total) / 1e6 / seconds;
-}
-
 void measure_output(Bench& bench) {
   const auto both = [&bench](std::optional<Peer> peer) -> std::pair<std::optional<double>, std::optional<double>> {
     if (!peer) return {};
@@ -353,6 +293,8 @@ const std::vector<std::pair<std::string, std::function<void(Bench&)>>>& measures
       {"memory", measure_memory},
       {"containers", measure_containers},
       {"output", measure_output},
+      {"sdk", measure_sdk},
+      {"mixed", measure_mixed_operations},
   };
   return all;
 }

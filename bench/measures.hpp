@@ -17,6 +17,11 @@ struct Bench {
   Report& report;
 };
 
+/// The client library beside the docker command line started as a process, doing the same work on a dockerd.
+void measure_sdk(Bench& bench);
+/// Ten thousand operations from 64 threads through one client.
+void measure_mixed_operations(Bench& bench);
+
 /// The groups of measures by the name that --only takes, in the order they run.
 const std::vector<std::pair<std::string, std::function<void(Bench&)>>>& measures();
 
