@@ -138,27 +138,41 @@ Task<std::size_t> StreamSession::read_some(std::span<std::byte> buffer) {
   co_return count;
 }
 
+/// What the buffer holds of one kind: frames that follow each other go out as one chunk, since a step to the caller costs more than a copy.
+/// A frame of another kind, or one that ends the stream with an error, waits for the next call.
+std::optional<OutputChunk> StreamSession::next_buffered() {
+  std::optional<OutputChunk> chunk;
+  while (used_ < buffer_.size()) {
+    std::string_view rest = std::string_view(buffer_).substr(used_);
+    api::FrameDecoder after = frames_;
+    api::FrameDecoder::Part part{};
+    bool has_part = false;
+    try {
+      has_part = after.next(rest, part);
+    } catch (const Error&) {
+      if (chunk) return chunk;
+      rethrow_as_ended(std::current_exception());
+    }
+    const bool is_failure = has_part && part.kind == api::StreamKind::system_error;
+    if (chunk && has_part && (is_failure || kind_of(part.kind) != chunk->kind)) return chunk;
+    frames_ = after;
+    used_ = buffer_.size() - rest.size();
+    if (is_failure) throw Failure({.type = DockerErrorType::server_error, .message = std::string(part.bytes)});
+    if (!has_part) return chunk;
+    if (!chunk) chunk = OutputChunk{.kind = kind_of(part.kind)};
+    chunk->bytes += part.bytes;
+  }
+  return chunk;
+}
+
 Task<std::optional<OutputChunk>> StreamSession::next_output() {
   for (;;) {
+    if (used_ < buffer_.size() && framing_ == Framing::raw) {
+      const std::size_t begin = std::exchange(used_, buffer_.size());
+      co_return OutputChunk{.kind = OutputKind::standard_output, .bytes = buffer_.substr(begin)};
+    }
     if (used_ < buffer_.size()) {
-      std::string_view rest = std::string_view(buffer_).substr(used_);
-      if (framing_ == Framing::raw) {
-        used_ = buffer_.size();
-        co_return OutputChunk{.kind = OutputKind::standard_output, .bytes = std::string(rest)};
-      }
-      api::FrameDecoder::Part part{};
-      const bool has_part = [&] {
-        try {
-          return frames_.next(rest, part);
-        } catch (const Error&) {
-          rethrow_as_ended(std::current_exception());
-        }
-      }();
-      used_ = buffer_.size() - rest.size();
-      if (has_part && part.kind == api::StreamKind::system_error) {
-        throw Failure({.type = DockerErrorType::server_error, .message = std::string(part.bytes)});
-      }
-      if (has_part) co_return OutputChunk{.kind = kind_of(part.kind), .bytes = std::string(part.bytes)};
+      if (auto chunk = next_buffered()) co_return std::move(chunk);
       continue;
     }
     buffer_.resize(kChunk);

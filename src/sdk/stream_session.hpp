@@ -61,6 +61,7 @@ class StreamSession : public std::enable_shared_from_this<StreamSession> {
 
  private:
   static Task<void> upload(std::shared_ptr<StreamSession> self, BodySource source);
+  std::optional<OutputChunk> next_buffered();
   Task<std::size_t> read_connection(std::span<std::byte> buffer);
   Task<void> write_connection(std::string_view bytes);
   void arm_timer(std::chrono::steady_clock::time_point deadline);
