@@ -43,41 +43,41 @@ Task<std::vector<api::ContainerSummary>> DaemonContainers::list(ListContainersOp
 }
 
 Task<api::ContainerInspectResponse> DaemonContainers::inspect(ContainerRef container, WithSize size) {
-  return value_of(client_.container_inspect(container.text, {.size = size == WithSize::yes}));
+  return value_of(client_.container_inspect(id_of(container), {.size = size == WithSize::yes}));
 }
 
-Task<void> DaemonContainers::start(ContainerRef container) { return value_of(client_.container_start(container.text)); }
+Task<void> DaemonContainers::start(ContainerRef container) { return value_of(client_.container_start(id_of(container))); }
 
 Task<void> DaemonContainers::stop(ContainerRef container, StopOptions options) {
-  return value_of(client_.container_stop(container.text, stop_params_of(options)));
+  return value_of(client_.container_stop(id_of(container), stop_params_of(options)));
 }
 
 Task<void> DaemonContainers::restart(ContainerRef container, StopOptions options) {
-  return value_of(client_.container_restart(container.text, restart_params_of(options)));
+  return value_of(client_.container_restart(id_of(container), restart_params_of(options)));
 }
 
 Task<void> DaemonContainers::kill(ContainerRef container, std::string signal) {
-  return value_of(client_.container_kill(container.text, kill_params_of(signal)));
+  return value_of(client_.container_kill(id_of(container), kill_params_of(signal)));
 }
 
-Task<void> DaemonContainers::pause(ContainerRef container) { return value_of(client_.container_pause(container.text)); }
+Task<void> DaemonContainers::pause(ContainerRef container) { return value_of(client_.container_pause(id_of(container))); }
 
-Task<void> DaemonContainers::unpause(ContainerRef container) { return value_of(client_.container_unpause(container.text)); }
+Task<void> DaemonContainers::unpause(ContainerRef container) { return value_of(client_.container_unpause(id_of(container))); }
 
 Task<void> DaemonContainers::rename(ContainerRef container, std::string new_name) {
-  return value_of(client_.container_rename(container.text, {.name = std::move(new_name)}));
+  return value_of(client_.container_rename(id_of(container), {.name = std::move(new_name)}));
 }
 
 Task<api::ContainerUpdateResponse> DaemonContainers::update(ContainerRef container, api::ContainerUpdateRequest request) {
-  return value_of(client_.container_update(container.text, request));
+  return value_of(client_.container_update(id_of(container), request));
 }
 
 Task<std::unique_ptr<ContainerWait>> DaemonContainers::wait(ContainerRef container, WaitCondition condition) {
-  co_return make_wait(co_await value_of(raw_answer(client_, describe_container_wait(container.text, params_of(condition)))));
+  co_return make_wait(co_await value_of(raw_answer(client_, describe_container_wait(id_of(container), params_of(condition)))));
 }
 
 Task<void> DaemonContainers::remove(ContainerRef container, RemoveContainerOptions options) {
-  return value_of(client_.container_delete(container.text, params_of(options)));
+  return value_of(client_.container_delete(id_of(container), params_of(options)));
 }
 
 Task<api::ContainerPruneResponse> DaemonContainers::prune(api::Filters filters) {
@@ -85,29 +85,29 @@ Task<api::ContainerPruneResponse> DaemonContainers::prune(api::Filters filters) 
 }
 
 Task<OutputStream> DaemonContainers::logs(ContainerRef container, LogOptions options) {
-  co_return make_output(co_await value_of(raw_output(client_, describe_container_logs(container.text, params_of(options)))));
+  co_return make_output(co_await value_of(raw_output(client_, describe_container_logs(id_of(container), params_of(options)))));
 }
 
 Task<std::unique_ptr<AttachSession>> DaemonContainers::attach(ContainerRef container, AttachOptions options) {
-  co_return make_session(co_await value_of(raw_connection(client_, describe_container_attach(container.text, params_of(options)))));
+  co_return make_session(co_await value_of(raw_connection(client_, describe_container_attach(id_of(container), params_of(options)))));
 }
 
 Task<void> DaemonContainers::resize(ContainerRef container, TerminalSize size) {
-  return value_of(client_.container_resize(container.text, {.h = size.height, .w = size.width}));
+  return value_of(client_.container_resize(id_of(container), {.h = size.height, .w = size.width}));
 }
 
 Task<api::ContainerTopResponse> DaemonContainers::top(ContainerRef container, std::string ps_args) {
-  return value_of(client_.container_top(container.text, top_params_of(ps_args)));
+  return value_of(client_.container_top(id_of(container), top_params_of(ps_args)));
 }
 
 // ---- statistics, files
 
 Task<std::unique_ptr<StatsStream>> DaemonStats::stats(ContainerRef container, StatsOptions options) {
-  co_return make_stats(co_await value_of(client_.container_stats(container.text, params_of(options))));
+  co_return make_stats(co_await value_of(client_.container_stats(id_of(container), params_of(options))));
 }
 
 Task<PathStat> DaemonFiles::stat_path(ContainerRef container, std::string path) {
-  const PathInfo info = co_await value_of(client_.container_archive_info(container.text, path));
+  const PathInfo info = co_await value_of(client_.container_archive_info(id_of(container), path));
   co_return PathStat{.name = info.name,
                      .size = info.size,
                      .mode = info.mode,
@@ -116,29 +116,29 @@ Task<PathStat> DaemonFiles::stat_path(ContainerRef container, std::string path) 
 }
 
 Task<ArchiveStream> DaemonFiles::get_archive(ContainerRef container, std::string path) {
-  Call call = patient(describe_container_archive(container.text, {.path = std::move(path)}));
+  Call call = patient(describe_container_archive(id_of(container), {.path = std::move(path)}));
   RawStream archive = co_await value_of(raw_answer(client_, std::move(call)));
   PathStat stat = stat_of(archive);
   co_return ArchiveStream{std::move(stat), make_bytes(std::move(archive))};
 }
 
 Task<void> DaemonFiles::put_archive(ContainerRef container, PutArchiveOptions options, std::unique_ptr<ByteSource> tar) {
-  Call call = describe_put_container_archive(container.text, params_of(options));
+  Call call = describe_put_container_archive(id_of(container), params_of(options));
   co_await upload(co_await value_of(raw_upload(client_, std::move(call))), std::move(tar));
 }
 
 Task<std::unique_ptr<ByteSource>> DaemonFiles::export_files(ContainerRef container) {
-  co_return make_bytes(co_await value_of(raw_answer(client_, patient(describe_container_export(container.text)))));
+  co_return make_bytes(co_await value_of(raw_answer(client_, patient(describe_container_export(id_of(container))))));
 }
 
 Task<std::vector<api::FilesystemChange>> DaemonFiles::changes(ContainerRef container) {
-  return value_of(client_.container_changes(container.text));
+  return value_of(client_.container_changes(id_of(container)));
 }
 
 // ---- execs
 
 Task<api::IDResponse> DaemonExec::create(ContainerRef container, api::ContainerExecRequest request) {
-  return value_of(client_.container_exec(container.text, request));
+  return value_of(client_.container_exec(id_of(container), request));
 }
 
 Task<std::unique_ptr<AttachSession>> DaemonExec::start(ExecRef exec, ExecStartOptions options) {

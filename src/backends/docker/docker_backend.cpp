@@ -41,6 +41,8 @@ Task<std::vector<api::NetworkInspect>> DaemonNetworks::list(api::Filters filters
 Task<api::NetworkInspect> DaemonNetworks::inspect(NetworkRef network) { return value_of(client_.network_inspect(network.text)); }
 
 Task<api::NetworkCreateResponse> DaemonNetworks::create(api::NetworkCreateRequest request) {
+  // Since 1.44 a name is always checked; older daemons make two networks of one name unless they are asked.
+  if (!request.check_duplicate) request.check_duplicate = true;
   return value_of(client_.network_create(request));
 }
 
@@ -56,24 +58,6 @@ Task<void> DaemonNetworks::disconnect(NetworkRef network, api::NetworkDisconnect
 
 Task<api::NetworkPruneResponse> DaemonNetworks::prune(api::Filters filters) {
   return value_of(client_.network_prune({.filters = std::move(filters)}));
-}
-
-// ---- volumes
-
-Task<api::VolumeListResponse> DaemonVolumes::list(api::Filters filters) {
-  return value_of(client_.volume_list({.filters = std::move(filters)}));
-}
-
-Task<api::Volume> DaemonVolumes::inspect(VolumeRef volume) { return value_of(client_.volume_inspect(volume.text)); }
-
-Task<api::Volume> DaemonVolumes::create(api::VolumeCreateRequest request) { return value_of(client_.volume_create(request)); }
-
-Task<void> DaemonVolumes::remove(VolumeRef volume, Force force) {
-  return value_of(client_.volume_delete(volume.text, {.force = force == Force::yes}));
-}
-
-Task<api::VolumePruneResponse> DaemonVolumes::prune(api::Filters filters) {
-  return value_of(client_.volume_prune({.filters = std::move(filters)}));
 }
 
 }  // namespace docker

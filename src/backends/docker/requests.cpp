@@ -14,6 +14,16 @@ bool is_everything(const DiskUsageOptions& options) {
 
 }  // namespace
 
+std::string_view id_of(const ContainerRef& container) {
+  std::string_view id = container.text;
+  if (id.starts_with('/')) id.remove_prefix(1);
+  return id;
+}
+
+bool is_anonymous_volume(std::string_view name) {
+  return name.size() == 64 && name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
 api::ContainerListParams params_of(const ListContainersOptions& options) {
   api::ContainerListParams params;
   params.all = options.all;

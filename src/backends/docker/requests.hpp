@@ -7,6 +7,11 @@
 
 namespace sockerless::docker {
 
+/// What a container is called in a path: a name's slash in front would make the daemon redirect.
+std::string_view id_of(const ContainerRef& container);
+/// A name that the daemon made up itself: 64 hex digits.
+bool is_anonymous_volume(std::string_view name);
+
 api::ContainerListParams params_of(const ListContainersOptions& options);
 api::ContainerStopParams stop_params_of(const StopOptions& options);
 api::ContainerRestartParams restart_params_of(const StopOptions& options);

@@ -22,6 +22,19 @@ TEST(DockerRequests, WhatIsNotSaidIsLeftToTheDaemon) {
   EXPECT_EQ(registry_auth_of(std::nullopt), "");
 }
 
+TEST(DockerRequests, AContainersNameMayComeWithItsSlash) {
+  EXPECT_EQ(id_of({"/web"}), "web");
+  EXPECT_EQ(id_of({"web"}), "web");
+  EXPECT_EQ(id_of({""}), "");
+}
+
+TEST(DockerRequests, AnAnonymousVolumeHasTheDaemonsName) {
+  EXPECT_TRUE(is_anonymous_volume(std::string(60, 'a') + "0123"));
+  EXPECT_FALSE(is_anonymous_volume(std::string(63, 'a')));
+  EXPECT_FALSE(is_anonymous_volume(std::string(63, 'a') + "g"));
+  EXPECT_FALSE(is_anonymous_volume("data"));
+}
+
 TEST(DockerRequests, EveryWaitHasItsName) {
   EXPECT_EQ(params_of(WaitCondition::not_running).condition, "not-running");
   EXPECT_EQ(params_of(WaitCondition::next_exit).condition, "next-exit");
