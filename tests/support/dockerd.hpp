@@ -34,6 +34,8 @@ class Dockerd {
   void import_busybox(const std::string& name = "busybox:latest");
 
  private:
+  void spawn();
+
   TempDir directory_;
   std::string socket_;
   std::optional<Process> process_;
