@@ -1,0 +1,97 @@
+#include "tests/support/dockerd.hpp"
+
+#include <fstream>
+#include <iterator>
+#include <thread>
+
+#include <boost/json.hpp>
+#include <sys/mount.h>
+
+#include "base/error.hpp"
+#include "tests/support/daemon.hpp"
+#include "tests/support/http_probe.hpp"
+
+namespace sockerless::support {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+void remove_all(HttpProbe& api, const std::string& list, const std::string& path, const char* name, const std::string& query) {
+  const auto answer = boost::json::parse(api.must("GET", list));
+  const boost::json::value* items = &answer;
+  if (answer.is_object()) items = &answer.at("Volumes");
+  if (items->is_null()) return;
+  for (const auto& item : items->as_array()) {
+    // What goes together with another one, or is predefined, answers with a refusal.
+    api.call("DELETE", path + std::string(item.at(name).as_string()) + query);
+  }
+}
+
+}  // namespace
+
+Dockerd::Dockerd() : socket_((directory_.path() / "d.sock").string()) {
+  if (!is_installed("dockerd")) throw Error::unavailable("dockerd is not installed: apt-get install docker.io");
+  start();
+}
+
+Dockerd::~Dockerd() {
+  try {
+    if (process_ && process_->alive()) clear();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "cleaning up after dockerd: %s\n%s\n", error.what(), log_text().c_str());
+  }
+  process_.reset();
+  // One that could not start leaves its data folder mounted on itself.
+  ::umount2((directory_.path() / "data").c_str(), MNT_DETACH);
+}
+
+void Dockerd::spawn() {
+  const std::string at = directory_.path().string();
+  process_.reset();
+  process_.emplace(std::vector<std::string>{"dockerd", "--data-root", at + "/data", "--exec-root", at + "/exec", "--pidfile", at + "/pid",
+                                            "--host", host(), "--bridge", "none", "--iptables=false", "--ip6tables=false"},
+                   directory_.path() / "dockerd.log");
+}
+
+void Dockerd::start() {
+  spawn();
+  // On a busy machine dockerd gives its containerd less time than that needs, and ends: it may try again.
+  int attempts_left = 3;
+  const auto give_up = std::chrono::steady_clock::now() + 90s;
+  for (;;) {
+    try {
+      HttpProbe(socket_).must("GET", "/_ping");
+      return;
+    } catch (const Error& error) {
+      const bool has_ended = !process_->alive();
+      const bool was_slow = has_ended && log_text().ends_with("timeout waiting for containerd to start\n") && --attempts_left > 0;
+      if (was_slow) spawn();
+      if ((has_ended && !was_slow) || std::chrono::steady_clock::now() > give_up) {
+        throw Error::unavailable("dockerd did not start: {}\n{}", error.message(), log_text());
+      }
+    }
+    std::this_thread::sleep_for(10ms);  // polling for another process's start: it offers nothing to wait on
+  }
+}
+
+int Dockerd::stop() { return process_->stop(); }
+
+std::string Dockerd::log_text() const {
+  std::ifstream in(directory_.path() / "dockerd.log");
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+void Dockerd::clear() {
+  HttpProbe api(socket_);
+  remove_all(api, "/containers/json?all=1", "/containers/", "Id", "?force=1&v=1");
+  remove_all(api, "/images/json?all=1", "/images/", "Id", "?force=1");
+  remove_all(api, "/networks", "/networks/", "Id", "");
+  remove_all(api, "/volumes", "/volumes/", "Name", "?force=1");
+}
+
+void Dockerd::import_busybox(const std::string& name) {
+  HttpProbe(socket_).upload("/images/create?fromSrc=-&repo=" + name, busybox_rootfs());
+}
+
+}  // namespace sockerless::support

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "tests/support/process.hpp"
+
+namespace sockerless::support {
+
+/// A real Docker daemon with folders and a socket of its own, without the bridge and iptables of the machine. Its state outlives the
+/// process, so that a test can stop the daemon and start it again.
+class Dockerd {
+ public:
+  /// Starts it. @errors unavailable with its log; also when docker.io is not installed: who needs it fails without it.
+  Dockerd();
+  /// Ends it, its containers included.
+  ~Dockerd();
+  Dockerd(const Dockerd&) = delete;
+  Dockerd& operator=(const Dockerd&) = delete;
+
+  /// Starts the process and waits until it answers.
+  void start();
+  /// SIGTERM. @return the exit code.
+  int stop();
+
+  const std::string& socket() const { return socket_; }
+  std::string host() const { return "unix://" + socket_; }
+  pid_t pid() const { return process_->pid(); }
+  std::string log_text() const;
+
+  /// Removes every container, image, network and volume.
+  void clear();
+  /// Imports the busybox root file system.
+  void import_busybox(const std::string& name = "busybox:latest");
+
+ private:
+  void spawn();
+
+  TempDir directory_;
+  std::string socket_;
+  std::optional<Process> process_;
+};
+
+}  // namespace sockerless::support
