@@ -3,7 +3,7 @@
 PRESET ?= release
 JOBS ?= $(shell nproc)
 
-.PHONY: help deps build run stop test bench lint clean context
+.PHONY: help deps build run stop test bench lint docs coverage clean context
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,17 @@ bench: ## measure against nginx, dockerd, podman and the bare OCI runtime
 lint: ## clang-format, clang-tidy, the layer check, the no-shell check
 	@tools/install_packages.sh build test
 	@tools/lint.sh
+
+docs: ## reference pages of the client library into build/docs, without a warning
+	@tools/install_packages.sh build test
+	@test -f build/$(PRESET)/build.ninja || cmake --preset $(PRESET) > /dev/null
+	@cmake --build build/$(PRESET) --target api_types -j $(JOBS) > /dev/null
+	@tools/reference.sh build/$(PRESET)/src/api/generated build/docs
+	@echo build/docs/html/index.html
+
+coverage: ## how many lines of the client library its tests run; fails under 95 %
+	@tools/install_packages.sh build run test
+	@tools/coverage.sh $(JOBS)
 
 context: ## make a docker context named `sockerless` for the default socket
 	docker context create sockerless --description "Sockerless" --docker host=unix:///var/run/sockerless.sock

@@ -440,6 +440,7 @@ Task<void> HttpClient::Impl::open_into(std::shared_ptr<Impl> self, ClientRequest
     } catch (const Error& error) {
       const bool stale = reused && error.code() == ErrorCode::unavailable && !stream->received_anything();
       if (!stale || (stream->sent_anything() && !may_repeat(request.method))) throw;
+      progress.repeated |= stream->sent_anything();
     }
   }
 }

@@ -35,6 +35,7 @@ struct RequestProgress {
   bool connected = false;  ///< there was a connection
   bool sent = false;       ///< a byte of the request may have left
   bool answered = false;   ///< a byte of an answer came
+  bool repeated = false;   ///< it was sent before, on a pooled connection that broke without an answer
   int connect_errno = 0;   ///< of the failed connect(2), where that is what failed
 };
 

@@ -180,6 +180,41 @@ TEST(Client, RepeatsOnlyWhatMayBeRepeated) {
   EXPECT_EQ(asked, 5) << "the caller's wish";
 }
 
+TEST(Client, ADeleteThatIsRepeatedBecauseItsAnswerWasLostMayFindNothing) {
+  std::atomic<int> asked = 0;
+  std::atomic<int> first_status = 0;  // 0: no answer
+  ScriptedDaemon daemon([&](ScriptedConnection& connection) {
+    if (++asked > 1) return connection.answer(404, R"({"message":"No such container: x"})");
+    if (first_status == 0) return connection.close();
+    connection.answer(first_status, R"({"message":"busy"})");
+  });
+  DockerConfig config = config_of(daemon);
+  config.api_version = "1.44";
+  config.retry_attempts = 1;
+  EXPECT_TRUE(open_client(config).container_delete("x")) << "it is gone";
+  EXPECT_EQ(asked, 2);
+  EXPECT_EQ(error_of(open_client(config).container_delete("x")).type, Type::not_found) << "the first answer";
+  asked = 0;
+  first_status = 503;
+  EXPECT_EQ(error_of(open_client(config).container_delete("x")).type, Type::not_found) << "a refusal says that nothing was done";
+  asked = 0;
+  first_status = 0;
+  EXPECT_EQ(error_of(open_client(config).container_inspect("x")).type, Type::not_found);
+}
+
+TEST(Client, ADeleteOnAPooledConnectionThatBrokeMayFindNothing) {
+  std::atomic<int> asked = 0;
+  ScriptedDaemon daemon([&](ScriptedConnection& connection) {
+    if (connection.asks("GET")) return connection.answer(200, "{}");
+    if (++asked == 1) return connection.close();
+    connection.answer(404, R"({"message":"No such container: x"})");
+  });
+  const Client client = open_client(config_of(daemon));
+  ASSERT_TRUE(client.system_info());
+  EXPECT_TRUE(client.container_delete("x"));
+  EXPECT_EQ(asked, 2);
+}
+
 TEST(Client, ARequestThatWasNeverSentIsRepeatedWhateverItIs) {
   ScriptedDaemon daemon([](ScriptedConnection& connection) { connection.answer(201, R"({"Id":"x","Warnings":[]})"); });
   DockerConfig config = config_of(daemon);

@@ -268,12 +268,34 @@ Task<std::optional<DockerError>> DaemonLink::attempt_request(const net::ClientRe
   co_return std::nullopt;
 }
 
+Task<std::optional<DockerError>> DaemonLink::attempt_again(const net::ClientRequest* request, Deadline deadline,
+                                                           net::RequestProgress* progress, net::Response* out, bool* was_sent) {
+  const bool sent_before = *was_sent;
+  std::exception_ptr broke;
+  std::optional<DockerError> error;
+  try {
+    error = co_await attempt_request(request, deadline, progress, out);
+  } catch (...) {
+    broke = std::current_exception();
+  }
+  // An answer, as 503, says that it was not done: only one that never came leaves that open.
+  *was_sent = sent_before || (broke && progress->sent);
+  if (broke) std::rethrow_exception(broke);
+  const bool maybe_done = sent_before || progress->repeated;
+  if (request->method == net::Method::delete_ && maybe_done && error && error->type == DockerErrorType::not_found) {
+    *out = {.status = 204, .headers = {}, .body = {}};
+    co_return std::nullopt;
+  }
+  co_return error;
+}
+
 Task<void> DaemonLink::run_request(Call call, CallOptions options, Deadline deadline, net::Response* out) {
   const net::ClientRequest request = co_await prepare(&call, deadline);
   const ConnectionSlots::Lease slot = co_await calls_.acquire(deadline);
   const bool usual = call.patience == Call::Patience::usual;
+  bool was_sent = false;
   co_await with_retries(call.path, is_idempotent(call.method), usual, std::move(options), deadline,
-                        [&](net::RequestProgress* progress) { return attempt_request(&request, deadline, progress, out); });
+                        [&](net::RequestProgress* progress) { return attempt_again(&request, deadline, progress, out, &was_sent); });
 }
 
 Task<net::Response> DaemonLink::request(Call call, CallOptions options) {

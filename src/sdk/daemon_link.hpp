@@ -102,6 +102,9 @@ class DaemonLink : public std::enable_shared_from_this<DaemonLink> {
   Task<net::ClientRequest> prepare(Call* call, Deadline deadline);
   Task<std::optional<DockerError>> attempt_request(const net::ClientRequest* request, Deadline deadline, net::RequestProgress* progress,
                                                    net::Response* out);
+  /// The same; a DELETE that was sent before, whose answer was lost, and that finds nothing now has succeeded then.
+  Task<std::optional<DockerError>> attempt_again(const net::ClientRequest* request, Deadline deadline, net::RequestProgress* progress,
+                                                 net::Response* out, bool* was_sent);
   Task<std::optional<DockerError>> attempt_open(const net::ClientRequest* request, Deadline deadline, net::RequestProgress* progress,
                                                 OpenAnswer* out);
   Task<std::optional<DockerError>> attempt_upload(const net::ClientRequest* request, Deadline deadline, net::RequestProgress* progress,

@@ -16,6 +16,11 @@ Deadline stream_deadline(const CallOptions& options) {
   return options.timeout && options.timeout->count() > 0 ? Deadline::in(*options.timeout) : Deadline::never();
 }
 
+/// How long an upload may stand still when its caller gave it no time. A build answers as soon as it has its context.
+std::chrono::milliseconds longest_stall_of(const DockerConfig& config) {
+  return config.answer_timeout.count() > 0 ? config.answer_timeout : config.timeout;
+}
+
 Task<SessionPointer> make_session(std::shared_ptr<DaemonLink> link, std::string what) {
   co_return std::make_shared<StreamSession>(co_await asio::this_coro::executor, std::move(link), std::move(what));
 }
@@ -55,6 +60,7 @@ Task<SessionPointer> open_upload(std::shared_ptr<DaemonLink> link, Call call, Bo
   call.headers.emplace_back("Content-Type", "application/x-tar");
   session->adopt(co_await link->open_upload(std::move(call), std::move(options)));
   session->arm(stop, deadline);
+  if (deadline.is_never()) session->watch_upload(longest_stall_of(link->config()));
   session->start_upload(std::move(content));
   co_return session;
 }

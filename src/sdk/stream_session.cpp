@@ -8,6 +8,7 @@ namespace sockerless {
 namespace {
 
 constexpr std::size_t kChunk = 64UL * 1024;
+constexpr int kPatienceForAnswer = 10;  // a load answers when it is done: as much longer as other calls that grow with what there is
 
 OutputKind kind_of(api::StreamKind kind) {
   if (kind == api::StreamKind::standard_input) return OutputKind::standard_input;
@@ -40,6 +41,8 @@ Task<void> StreamSession::wait_answer() {
   if (failure) rethrow_as_ended(failure);
   headers_ = answer_->head().headers;
   has_answer_ = true;
+  longest_stall_ = {};  // from now on it is a stream as any other
+  stall_timer_.cancel();
   if (answer_->head().status < 300) co_return;
   std::string body;
   constexpr std::size_t kMaxRefusal = 1024UL * 1024;
@@ -84,10 +87,32 @@ void StreamSession::arm_timer(std::chrono::steady_clock::time_point deadline) {
   });
 }
 
+void StreamSession::watch_upload(std::chrono::milliseconds longest_stall) {
+  longest_stall_ = longest_stall;
+  moved();
+  watch_stall();
+}
+
+void StreamSession::watch_stall() {
+  if (longest_stall_.count() == 0 || ended_ != Ended::no) return;
+  stall_timer_.expires_at(last_move_ + longest_stall_);
+  stall_timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+    const auto self = error ? nullptr : weak.lock();
+    if (!self || self->longest_stall_.count() == 0) return;
+    const bool stands_still = std::chrono::steady_clock::now() - self->last_move_ >= self->longest_stall_;
+    if (stands_still) {
+      self->end_because(Ended::timed_out);
+    } else {
+      self->watch_stall();
+    }
+  });
+}
+
 void StreamSession::end_because(Ended why) {
   if (ended_ != Ended::no) return;
   ended_ = why;
   timer_.cancel();
+  stall_timer_.cancel();
   if (answer_) answer_->close();
   if (connection_) connection_->close();
   slot_.release();
@@ -267,10 +292,14 @@ Task<void> StreamSession::upload(std::shared_ptr<StreamSession> self, BodySource
     for (;;) {
       Result<std::size_t> count = source(buffer);
       if (!count) throw Failure(std::move(count).error());
+      self->moved();  // that the source took its time is not the daemon's fault
       if (*count == 0) break;
       co_await self->answer_->write(std::span(buffer).first(std::min(*count, buffer.size())));
+      self->moved();
     }
     co_await self->answer_->finish_body();
+    self->moved();
+    self->longest_stall_ *= kPatienceForAnswer;
     co_return;
   } catch (const Error&) {
     co_return;  // the daemon wants no more; its answer, or that there is none, says why

@@ -26,7 +26,7 @@ class StreamSession : public std::enable_shared_from_this<StreamSession> {
   enum class Framing : std::uint8_t { framed, raw };
 
   StreamSession(asio::any_io_executor executor, std::shared_ptr<DaemonLink> link, std::string what)
-      : executor_(std::move(executor)), timer_(executor_), link_(std::move(link)), what_(std::move(what)) {}
+      : executor_(std::move(executor)), timer_(executor_), stall_timer_(executor_), link_(std::move(link)), what_(std::move(what)) {}
 
   /// Opening, once.
   void adopt(OpenAnswer answer);
@@ -39,6 +39,8 @@ class StreamSession : public std::enable_shared_from_this<StreamSession> {
   Task<void> wait_answer();
   /// Arms the caller's token and time, once.
   void arm(std::stop_token stop, Deadline deadline);
+  /// While the body is sent something must move in each such time, and the answer's head come in ten of it; else it ends as timed out.
+  void watch_upload(std::chrono::milliseconds longest_stall);
   /// The token counts no more; after this no other thread touches the session. Not on the executor while it runs something.
   void disarm() { on_stop_.reset(); }
 
@@ -67,6 +69,8 @@ class StreamSession : public std::enable_shared_from_this<StreamSession> {
   Task<std::size_t> read_connection(std::span<std::byte> buffer);
   Task<void> write_connection(std::string_view bytes);
   void arm_timer(std::chrono::steady_clock::time_point deadline);
+  void moved() { last_move_ = std::chrono::steady_clock::now(); }
+  void watch_stall();
   void check_open() const;
   /// What a failure of the connection is to the caller.
   [[noreturn]] void rethrow_as_ended(const std::exception_ptr& failure) const;
@@ -75,6 +79,9 @@ class StreamSession : public std::enable_shared_from_this<StreamSession> {
   asio::any_io_executor executor_;
   // On the executor.
   asio::steady_timer timer_;
+  asio::steady_timer stall_timer_;
+  std::chrono::milliseconds longest_stall_{};  // 0: not watched
+  std::chrono::steady_clock::time_point last_move_;
   std::shared_ptr<DaemonLink> link_;
   std::string what_;
   std::unique_ptr<net::ClientStream> answer_;

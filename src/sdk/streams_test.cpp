@@ -1,4 +1,5 @@
 #include <future>
+#include <thread>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -374,6 +375,55 @@ TEST(DuplexStream, ARefusalIsTheDaemonsError) {
   ASSERT_FALSE(exec);
   EXPECT_EQ(exec.error().type, Type::conflict);
   EXPECT_EQ(exec.error().message, "Container x is not running");
+}
+
+Client client_that_waits(const ScriptedDaemon& daemon, std::chrono::milliseconds answer_timeout) {
+  DockerConfig config;
+  config.socket_path = daemon.path();
+  config.answer_timeout = answer_timeout;
+  config.health_check_interval = 0ms;
+  return *Client::open(config);
+}
+
+TEST(Streams, AnUploadThatStandsStillEnds) {
+  ScriptedDaemon daemon([](ScriptedConnection& connection) { connection.wait_for_close(); });  // takes what comes, never answers
+  std::promise<void> done;
+  ScriptedDaemon frozen([waits = done.get_future().share()](ScriptedConnection& connection) {
+    waits.wait();  // not even read
+    connection.close();
+  });
+  for (ScriptedDaemon* which : {&daemon, &frozen}) {
+    const Client client = client_that_waits(*which, 30ms);
+    std::size_t first = 0;
+    for (int i = 0; i < 5; ++i) {
+      {
+        auto load = client.image_load({}, body_of(std::string(16UL * 1024 * 1024, 'x')));
+        const Result<void> end = load ? load->finish() : Result<void>(load.error());
+        ASSERT_FALSE(end);
+        EXPECT_EQ(end.error().type, DockerErrorType::timeout) << end.error();
+      }
+      EXPECT_EQ(client.pool().streams, 0U);
+      const std::size_t ours = count_descriptors() - static_cast<std::size_t>(which->open_connections());
+      if (i == 0) first = ours;
+      EXPECT_LE(ours, first + 1) << "the daemon's thread may be about to close its end";
+    }
+  }
+  done.set_value();
+}
+
+TEST(Streams, AnUploadWhoseSourceIsSlowDoesNotStandStill) {
+  ScriptedDaemon daemon([](ScriptedConnection& connection) {
+    while (connection.receive().find("0\r\n\r\n") == std::string::npos) {}
+    connection.answer(200, "{}");
+  });
+  int left = 3;
+  auto load = client_that_waits(daemon, 40ms).image_load({}, [&](std::span<std::byte> buffer) -> Result<std::size_t> {
+    std::this_thread::sleep_for(60ms);  // the source's own slowness is what is tested
+    buffer[0] = std::byte{1};
+    return left-- > 0 ? std::size_t{1} : std::size_t{0};
+  });
+  const Result<void> end = load ? load->finish() : Result<void>(load.error());
+  EXPECT_TRUE(end) << end.error();
 }
 
 }  // namespace

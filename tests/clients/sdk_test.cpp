@@ -7,7 +7,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "sockerless/batch.hpp"
 #include "sockerless/client.hpp"
+#include "sockerless/manager.hpp"
 #include "tests/support/daemon.hpp"
 
 namespace sockerless::clients {
@@ -177,7 +179,7 @@ TEST_F(Sdk, AnArchiveIsUploadedWhileItsProgressIsRead) {
 
 TEST_F(Sdk, AFrozenDaemonIsATimeoutAndWorksAgainAfterwards) {
   ASSERT_TRUE(client_.system_info());
-  ::kill(daemon_.pid(), SIGSTOP);
+  support::freeze(daemon_.pid());
   const auto frozen = client_.system_info({.timeout = 100ms});
   ::kill(daemon_.pid(), SIGCONT);
   ASSERT_FALSE(frozen);
@@ -225,6 +227,74 @@ TEST_F(Sdk, ManyThreadsShareOneClient) {
   for (auto& thread : threads) EXPECT_EQ(thread.get(), 0);
   EXPECT_EQ(client_.pool().in_use, 0U);
   EXPECT_LE(client_.pool().idle, client_.config().max_connections);
+}
+
+// --- the high level --------------------------------------------------------------------------------------------------------------------
+
+ContainerSpec service(const std::string& name) {
+  ContainerSpec spec{.name = name, .image = "busybox", .command = {"serve"}, .labels = {{"sockerless.sim.run_time", "forever"}}};
+  spec.other.healthcheck.emplace().test = {"CMD", "true"};
+  spec.other.healthcheck->interval = std::chrono::nanoseconds(50ms).count();
+  return spec;
+}
+
+TEST_F(Sdk, AServiceIsStartedOnceBecomesHealthyAndGoes) {
+  const DockerManager manager(client_);
+  auto updates = manager.watch({.containers = {"svc"}});
+  ASSERT_TRUE(updates) << updates.error();
+  const auto started = manager.start_container(service("svc"));
+  ASSERT_TRUE(started) << started.error();
+  EXPECT_TRUE(started->was_created && started->was_started);
+  EXPECT_TRUE(started->info.is_running());
+  EXPECT_EQ((*updates->next())->action, "create");
+  EXPECT_EQ((*updates->next())->action, "start");
+  const auto health = manager.wait_for_healthy("svc", 20s);
+  ASSERT_TRUE(health) << health.error();
+  EXPECT_EQ(health->health_status, "healthy");
+  EXPECT_TRUE(health->last_check);
+
+  const auto again = manager.start_container(service("svc"));
+  ASSERT_TRUE(again) << "what the daemon filled in is no difference: " << again.error();
+  EXPECT_FALSE(again->was_created || again->was_started);
+  EXPECT_EQ(again->info.id, started->info.id);
+  ContainerSpec other = service("svc");
+  other.command = {"other"};
+  EXPECT_EQ(manager.start_container(other).error().type, Type::conflict);
+
+  const auto info = manager.get_container_info("svc");
+  ASSERT_TRUE(info) << info.error();
+  EXPECT_THAT(info->status, HasSubstr("Up"));
+  EXPECT_TRUE(info->started);
+  ASSERT_TRUE(manager.stop("svc", 1s));
+  EXPECT_TRUE(manager.stop("svc")) << "so already";
+  const auto list = manager.list_containers({.all = true});
+  ASSERT_TRUE(list && list->size() == 1U);
+  EXPECT_EQ(list->front().state, "exited");
+  EXPECT_EQ(manager.wait_for_healthy("svc", 20s).error().type, Type::conflict);
+  EXPECT_TRUE(manager.remove("svc"));
+  EXPECT_EQ(manager.get_container_info("svc").error().type, Type::not_found);
+}
+
+TEST_F(Sdk, ABatchThatFailsLeavesTheDaemonAsItWas) {
+  ContainerSpec broken = service("broken");
+  broken.labels["sockerless.sim.start_error"] = "no such command";
+  const auto report = Batch()
+                          .tag_image("busybox", "mine:1")
+                          .create_volume("data")
+                          .create_container(service("svc"))
+                          .start_container("svc")
+                          .create_container(broken)
+                          .start_container("broken")
+                          .run(client_);
+  ASSERT_TRUE(report) << report.error();
+  ASSERT_TRUE(report->failed);
+  EXPECT_EQ(report->failed->step, "start container broken");
+  EXPECT_EQ(report->undone.size(), 5U) << report->text();
+  EXPECT_TRUE(report->not_undone.empty()) << report->text();
+  EXPECT_TRUE(client_.container_list({.all = true})->empty());
+  EXPECT_EQ(client_.volume_inspect("data").error().type, Type::not_found);
+  EXPECT_EQ(client_.image_inspect("mine:1").error().type, Type::not_found);
+  EXPECT_TRUE(client_.image_inspect("busybox"));
 }
 
 }  // namespace

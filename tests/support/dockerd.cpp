@@ -1,5 +1,6 @@
 #include "tests/support/dockerd.hpp"
 
+#include <csignal>
 #include <fstream>
 #include <iterator>
 #include <thread>
@@ -28,6 +29,11 @@ void remove_all(HttpProbe& api, const std::string& list, const std::string& path
   }
 }
 
+std::string command_line_of(pid_t pid) {
+  std::ifstream in("/proc/" + std::to_string(pid) + "/cmdline");
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
 }  // namespace
 
 Dockerd::Dockerd() : socket_((directory_.path() / "d.sock").string()) {
@@ -37,11 +43,14 @@ Dockerd::Dockerd() : socket_((directory_.path() / "d.sock").string()) {
 
 Dockerd::~Dockerd() {
   try {
-    if (process_ && process_->alive()) clear();
+    if (!process_->alive()) start();  // only a daemon can end the containers that run
+    thaw();
+    clear();
   } catch (const std::exception& error) {
     std::fprintf(stderr, "cleaning up after dockerd: %s\n%s\n", error.what(), log_text().c_str());
   }
   process_.reset();
+  end_containerd();
   // One that could not start leaves its data folder mounted on itself.
   ::umount2((directory_.path() / "data").c_str(), MNT_DETACH);
 }
@@ -76,6 +85,24 @@ void Dockerd::start() {
 }
 
 int Dockerd::stop() { return process_->stop(); }
+
+/// The containerd that dockerd starts outlives a dockerd that is killed; it is known by the pid file in our own folder.
+void Dockerd::end_containerd() {
+  const std::filesystem::path file = directory_.path() / "exec/containerd/containerd.pid";
+  pid_t pid = 0;
+  if (std::ifstream(file) >> pid && pid > 1 && command_line_of(pid).find(directory_.path().string()) != std::string::npos) {
+    ::kill(pid, SIGKILL);
+  }
+  std::filesystem::remove(file);  // until its parent has reaped it, the next dockerd would take it for a containerd that runs
+}
+
+void Dockerd::kill() {
+  process_->kill();
+  end_containerd();
+}
+
+void Dockerd::freeze() const { support::freeze(process_->pid()); }
+void Dockerd::thaw() const { ::kill(process_->pid(), SIGCONT); }
 
 std::string Dockerd::log_text() const {
   std::ifstream in(directory_.path() / "dockerd.log");

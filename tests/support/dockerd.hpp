@@ -22,6 +22,11 @@ class Dockerd {
   void start();
   /// SIGTERM. @return the exit code.
   int stop();
+  /// SIGKILL, its containerd included. Its containers run on.
+  void kill();
+  /// SIGSTOP; returns when it stands still.
+  void freeze() const;
+  void thaw() const;
 
   const std::string& socket() const { return socket_; }
   std::string host() const { return "unix://" + socket_; }
@@ -35,6 +40,7 @@ class Dockerd {
 
  private:
   void spawn();
+  void end_containerd();
 
   TempDir directory_;
   std::string socket_;

@@ -59,6 +59,12 @@ void Process::kill() {
   pid_ = -1;
 }
 
+void freeze(pid_t child) {
+  ::kill(child, SIGSTOP);
+  siginfo_t stopped{};
+  ::waitid(P_PID, static_cast<id_t>(child), &stopped, WSTOPPED | WNOWAIT);
+}
+
 int run_process(const std::vector<std::string>& argv) {
   const UniqueFd nowhere = blocking_open("/dev/null", O_WRONLY);
   int status = 0;

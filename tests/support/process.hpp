@@ -31,6 +31,9 @@ class Process {
 /// Runs to the end, its output dropped; what it leaves running in the background is not waited for. @return the exit code.
 int run_process(const std::vector<std::string>& argv);
 
+/// SIGSTOP to a child, and until it stands still: the signal alone leaves its other threads time for an answer.
+void freeze(pid_t child);
+
 bool is_installed(const std::string& program);
 
 /// A directory under the system's temporary one that goes with its owner.
