@@ -26,7 +26,7 @@ class AsyncClient : public AsyncClientCalls {
   static Result<AsyncClient> from_environment();
 
   boost::asio::awaitable<Result<PingInfo>> ping(CallOptions options = {}) const;
-  boost::asio::awaitable<Result<PathStat>> container_archive_info(std::string_view id, std::string_view path,
+  boost::asio::awaitable<Result<PathInfo>> container_archive_info(std::string_view id, std::string_view path,
                                                                   CallOptions options = {}) const;
   boost::asio::awaitable<Result<std::string>> api_version(CallOptions options = {}) const;
   DockerConnectionState connection_state() const;

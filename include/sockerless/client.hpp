@@ -29,7 +29,7 @@ class Client : public ClientCalls {
   /// HEAD /_ping. Not repeated, and sent also while the breaker refuses calls.
   Result<PingInfo> ping(CallOptions options = {}) const;
   /// HEAD /containers/{id}/archive: what is at a path in a container.
-  Result<PathStat> container_archive_info(std::string_view id, std::string_view path, CallOptions options = {}) const;
+  Result<PathInfo> container_archive_info(std::string_view id, std::string_view path, CallOptions options = {}) const;
 
   /// The API version that is spoken, negotiated if it is not known yet: "1.44".
   Result<std::string> api_version(CallOptions options = {}) const;

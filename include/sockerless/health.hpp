@@ -58,7 +58,7 @@ struct PingInfo {
 };
 
 /// What is at a path in a container.
-struct PathStat {
+struct PathInfo {
   std::string name = {};
   std::int64_t size = 0;
   std::uint32_t mode = 0;     ///< Go's os.FileMode: the permission bits are the lowest nine

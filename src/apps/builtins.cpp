@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include "backends/docker/docker_backend.hpp"
 #include "backends/local/local_backend.hpp"
 #include "backends/memory/memory_backend.hpp"
 #include "base/error.hpp"
@@ -33,6 +34,11 @@ std::unique_ptr<Backend> open_local(const BackendContext& context) {
                              .monitor_path = {}});
 }
 
+/// The daemon at --backend-address, else the one that this user's docker command would talk to.
+std::unique_ptr<Backend> open_docker(const BackendContext& context) {
+  return make_docker_backend({.daemon = docker_config_of(context.settings.get("backend-address"))});
+}
+
 std::unique_ptr<Backend> open_memory(const BackendContext& context) {
   return make_memory_backend({.executor = context.program.executor(), .blocking_pool = context.program.blocking_pool()});
 }
@@ -41,6 +47,7 @@ std::unique_ptr<Backend> open_memory(const BackendContext& context) {
 
 BackendRegistry builtin_backends() {
   BackendRegistry registry;
+  registry.add("docker", open_docker);
   registry.add("local", open_local);
   registry.add("memory", open_memory);
   return registry;

@@ -35,9 +35,11 @@ std::vector<SettingSpec> all_settings(const BackendProgram& program) {
   return specs;
 }
 
-std::string help_of(const SettingSpec& spec) {
+std::string help_of(const SettingSpec& spec, const BackendProgram& program) {
   std::string help;
-  if (spec.name == "socket") {
+  if (const auto it = program.help.find(spec.name); it != program.help.end()) {
+    help = it->second;
+  } else if (spec.name == "socket") {
     help = fmt::format("unix socket to listen on; {} unless only --tcp is given", kDefaultSocket);
   } else if (spec.name == "tcp") {
     help = "TCP address to listen on: host:port";
@@ -58,13 +60,13 @@ std::variant<Settings::Values, int> parse_flags(int argc, char** argv, const Bac
   CLI::App app(program.description, program.name);
   app.set_version_flag("--version", SOCKERLESS_VERSION);
   std::map<std::string, std::vector<std::string>> given;
-  bool insecure = false;
+  std::map<std::string, bool> switches;
   for (const SettingSpec& spec : specs) {
-    if (spec.name == "insecure") {
-      app.add_flag("--insecure", insecure, help_of(spec));
+    if (spec.name == "insecure" || program.flags.contains(spec.name)) {
+      app.add_flag("--" + spec.name, switches[spec.name], help_of(spec, program));
       continue;
     }
-    auto* option = app.add_option("--" + spec.name, given[spec.name], help_of(spec));
+    auto* option = app.add_option("--" + spec.name, given[spec.name], help_of(spec, program));
     if (!spec.repeatable) option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   }
   try {
@@ -72,7 +74,9 @@ std::variant<Settings::Values, int> parse_flags(int argc, char** argv, const Bac
   } catch (const CLI::ParseError& result) {
     return app.exit(result);
   }
-  if (insecure) given["insecure"] = {"true"};
+  for (const auto& [name, is_on] : switches) {
+    if (is_on) given[name] = {"true"};
+  }
   std::erase_if(given, [](const auto& entry) { return entry.second.empty(); });
   return given;
 }
@@ -97,7 +101,11 @@ void log_request(const net::Exchange& exchange, int status, std::chrono::steady_
 
 Task<void> serve(Program& program, const Settings& settings, const BackendProgram& what) {
   const auto backend = what.make_backend(program, settings);
-  co_await backend->start();
+  // A start may wait for somebody else: being asked to end ends that too.
+  if (co_await race(backend->start(), program.until_stop_signal()) == First::other) {
+    log.info("stopped before it was ready");
+    co_return;
+  }
   net::HttpServer server(program.executor(), make_internal_server(*backend),
                          {.on_done = log_request, .single_threaded = program.single_threaded()});
   for (const net::Address& address : addresses_of(settings)) server.listen(address, {.insecure = settings.get_bool("insecure")});

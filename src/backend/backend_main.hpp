@@ -1,7 +1,9 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,8 @@ struct BackendProgram {
   std::string description;            ///< one line for --help
   std::vector<SettingSpec> settings;  ///< beyond those every such program has
   std::function<std::unique_ptr<Backend>(Program&, const Settings&)> make_backend;
+  std::set<std::string> flags = {};              ///< those of the settings that take no value on the command line
+  std::map<std::string, std::string> help = {};  ///< of the settings, by name
 };
 
 /// Every backend program's main: reads flags and environment, serves until SIGTERM or SIGINT, drains, ends with 0.

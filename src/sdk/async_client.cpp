@@ -9,7 +9,7 @@ namespace sockerless {
 
 namespace {
 
-Task<PathStat> ask_path_stat(CorePointer core, Call call, CallOptions options) {
+Task<PathInfo> ask_path_stat(CorePointer core, Call call, CallOptions options) {
   const net::Response response = co_await core->link->request(std::move(call), std::move(options));
   co_return path_stat_of(response.headers);
 }
@@ -35,10 +35,10 @@ asio::awaitable<Result<PingInfo>> AsyncClient::ping(CallOptions options) const {
   return to_result(ping_daemon(core_->link, std::move(options)));
 }
 
-asio::awaitable<Result<PathStat>> AsyncClient::container_archive_info(std::string_view id, std::string_view path,
+asio::awaitable<Result<PathInfo>> AsyncClient::container_archive_info(std::string_view id, std::string_view path,
                                                                       CallOptions options) const {
   Result<Call> call = without_throwing([&] { return describe_archive_info(id, path); });
-  if (!call) return failed<PathStat>(std::move(call).error());
+  if (!call) return failed<PathInfo>(std::move(call).error());
   return to_result(ask_path_stat(core_, *std::move(call), std::move(options)));
 }
 

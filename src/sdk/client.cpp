@@ -27,7 +27,7 @@ Result<PingInfo> Client::ping(CallOptions options) const {
   });
 }
 
-Result<PathStat> Client::container_archive_info(std::string_view id, std::string_view path, CallOptions options) const {
+Result<PathInfo> Client::container_archive_info(std::string_view id, std::string_view path, CallOptions options) const {
   return without_throwing([&] {
     const Result<net::Response> response = blocking_request(core_, describe_archive_info(id, path), std::move(options));
     if (!response) throw Failure(response.error());

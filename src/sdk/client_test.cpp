@@ -390,7 +390,7 @@ TEST(Client, AnswersInTheHead) {
     connection.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
   });
   const Client client = open_client(config_of(daemon));
-  const Result<PathStat> stat = client.container_archive_info("c", "/x y");
+  const Result<PathInfo> stat = client.container_archive_info("c", "/x y");
   ASSERT_TRUE(stat) << stat.error();
   EXPECT_EQ(stat->name, "x");
   EXPECT_EQ(stat->size, 3);

@@ -30,12 +30,12 @@ Call describe_archive_info(std::string_view id, std::string_view path) {
           .query = "path=" + api::percent_encode(path)};
 }
 
-PathStat path_stat_of(const net::Headers& headers) {
+PathInfo path_stat_of(const net::Headers& headers) {
   try {
     const auto value = headers.find("X-Docker-Container-Path-Stat");
     const std::optional<std::string> json = value ? decode_base64(*value) : std::nullopt;
     if (!json) throw Error::invalid_argument("no X-Docker-Container-Path-Stat");
-    PathStat stat;
+    PathInfo stat;
     api::JsonReader reader(*json);
     reader.read_object("PathStat", [&](std::string_view name) {
       api::RawJson other;

@@ -10,7 +10,7 @@ Task<PingInfo> ping_daemon(std::shared_ptr<DaemonLink> link, CallOptions options
 
 Call describe_archive_info(std::string_view id, std::string_view path);
 /// @errors Failure: the daemon's header is missing or malformed.
-PathStat path_stat_of(const net::Headers& headers);
+PathInfo path_stat_of(const net::Headers& headers);
 
 BreakerState breaker_state_of(DaemonLink& link);
 PoolFigures pool_figures_of(DaemonLink& link);

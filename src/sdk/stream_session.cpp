@@ -219,8 +219,8 @@ Task<void> StreamSession::write(std::string_view bytes) {
   check_open();
   std::exception_ptr failure;
   try {
-    if (!connection_) throw Error::unavailable("the stream's writing side is closed");
-    co_await connection_->write(as_bytes(bytes));
+    if (!connection_ && !answer_) throw Error::unavailable("the stream's writing side is closed");
+    co_await (answer_ ? answer_->write(as_bytes(bytes)) : connection_->write(as_bytes(bytes)));
   } catch (...) {
     failure = std::current_exception();
   }
@@ -231,6 +231,7 @@ Task<void> StreamSession::close_write() {
   check_open();
   std::exception_ptr failure;
   try {
+    if (answer_) co_await answer_->finish_body();
     if (connection_) co_await connection_->close_write();
   } catch (...) {
     failure = std::current_exception();

@@ -32,6 +32,7 @@ class StreamSession : public std::enable_shared_from_this<StreamSession> {
   void adopt(OpenAnswer answer);
   void adopt(OpenConnection connection);
   void set_framing(Framing framing) { framing_ = framing; }
+  Framing framing() const { return framing_; }
   /// Sends the body beside everything else; its failure is that of the next read.
   void start_upload(BodySource source);
   /// The upload's answer begins. @errors Failure: its status is no success.
@@ -46,6 +47,7 @@ class StreamSession : public std::enable_shared_from_this<StreamSession> {
   Task<std::optional<OutputChunk>> next_output();
   /// A line without its end; empty ones are skipped.
   Task<std::optional<std::string>> next_line();
+  /// To a hijacked connection, or the body of an upload that start_upload does not send.
   Task<void> write(std::string_view bytes);
   Task<void> close_write();
 
