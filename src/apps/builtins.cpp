@@ -34,9 +34,14 @@ std::unique_ptr<Backend> open_local(const BackendContext& context) {
                              .monitor_path = {}});
 }
 
-/// The daemon at --backend-address, else the one that this user's docker command would talk to.
+/// The daemon at --docker-host, else the one that this user's docker command would talk to. Its clients are refused while it is away, so
+/// that is looked at often.
 std::unique_ptr<Backend> open_docker(const BackendContext& context) {
-  return make_docker_backend({.daemon = docker_config_of(context.settings.get("backend-address"))});
+  DockerConfig daemon = docker_config_of(context.settings.get("docker-host"));
+  daemon.health_check_interval = std::chrono::seconds(2);
+  daemon.max_breaker_delay = std::chrono::seconds(5);
+  daemon.breaker_failures = 3;
+  return make_docker_backend({.daemon = std::move(daemon)});
 }
 
 std::unique_ptr<Backend> open_memory(const BackendContext& context) {

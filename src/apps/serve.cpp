@@ -84,12 +84,22 @@ api::ApiVersion advertised_version(const Settings& settings) {
 }
 
 Task<void> serve_until_stopped(Program& program, const Settings& settings) {
-  const FrontendOptions frontend{.advertised = advertised_version(settings)};
+  Metrics metrics;
+  std::optional<net::HttpServer> server_slot;
+  const FrontendOptions frontend{
+      .advertised = advertised_version(settings), .metrics = &metrics, .count_connections = [&](MetricsGauges& gauges) {
+        gauges.connections = server_slot->connection_count();
+        gauges.streams = server_slot->stream_count();
+      }};
   const auto backend = open_backend(program, settings);
   co_await backend->start();
-  net::HttpServer server(
+  const auto on_done = [&metrics](const net::Exchange& exchange, int status, std::chrono::steady_clock::duration duration) {
+    metrics.count(exchange.request().method, status, duration);
+    log_request(exchange, status, duration);
+  };
+  net::HttpServer& server = server_slot.emplace(
       program.executor(), make_frontend(*backend, frontend),
-      {.constant_headers = frontend_headers(frontend), .on_done = log_request, .single_threaded = program.single_threaded()});
+      net::ServerOptions{.constant_headers = frontend_headers(frontend), .on_done = on_done, .single_threaded = program.single_threaded()});
   listen_everywhere(server, settings);
   log.info("ready backend={} version={}", backend->capabilities().backend, SOCKERLESS_VERSION);
   co_await program.until_stop_signal();
@@ -109,6 +119,7 @@ std::vector<SettingSpec> serve_settings() {
       {"group", "SOCKERLESS_GROUP", {"docker"}, false},
       {"state", "SOCKERLESS_STATE", {default_state_directory()}, false},
       {"runtime", "SOCKERLESS_RUNTIME", {}, false},
+      {"docker-host", "SOCKERLESS_DOCKER_HOST", {}, false},
       {"api-version", "SOCKERLESS_API_VERSION", {"1.51"}, false},
       {"threads", "SOCKERLESS_THREADS", {"0"}, false},
       {"tls", "SOCKERLESS_TLS", {"false"}, false},

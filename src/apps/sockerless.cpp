@@ -24,12 +24,14 @@ struct ServeFlags {
 };
 
 constexpr const char* kServeHelp[][2] = {
-    {"backend", "where containers run: local or memory"},
+    {"backend", "where containers run: local, memory or docker"},
     {"backend-address", "a backend in another process (unix:///path or tcp://host:port), instead of --backend"},
     {"host", "where to listen: unix:///path or tcp://host:port; repeatable"},
     {"group", "group that may use the unix socket, where it exists"},
     {"state", "directory of images, containers and the state database, or \"memory\""},
     {"runtime", "OCI runtime of the local backend: a name or a path (default: crun, else runc)"},
+    {"docker-host",
+     "the daemon of the docker backend: a socket's path or what DOCKER_HOST may say (default: as the docker command finds it)"},
     {"api-version", "Docker API version to advertise"},
     {"threads", "I/O threads; 0: one a core"},
     {"tls", "use TLS on TCP addresses"},

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "backend/capabilities.hpp"
+#include "backend/relay.hpp"
 #include "backend/roles.hpp"
 #include "base/error.hpp"
 #include "base/task.hpp"
@@ -30,6 +31,8 @@ class Backend {
   virtual CommitRole* committer() { return nullptr; }
   virtual NetworkRole* networks() { return nullptr; }
   virtual VolumeRole* volumes() { return nullptr; }
+  /// Where there is a daemon behind this backend that speaks the API itself: requests then go to it as they are, not to the other roles.
+  virtual RelayRole* relay() { return nullptr; }
 
   /// Finds again what an earlier process left behind. Called once, before the first request.
   virtual Task<void> start() = 0;

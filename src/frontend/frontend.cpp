@@ -7,7 +7,9 @@
 #include "api/route.hpp"
 #include "base/error.hpp"
 #include "frontend/call.hpp"
+#include "frontend/relay.hpp"
 #include "frontend/routes.hpp"
+#include "frontend/status.hpp"
 
 namespace sockerless {
 
@@ -33,10 +35,19 @@ VersionedPath split_version(std::string_view path) {
 /// The routes' answers to requests, for one backend.
 class Frontend {
  public:
-  Frontend(Backend& backend, FrontendOptions options) : backend_(backend), options_(std::move(options)) {}
+  Frontend(Backend& backend, FrontendOptions options) : backend_(backend), options_(std::move(options)) {
+    if (RelayRole* const role = backend.relay()) relay_ = std::make_unique<frontend::Relay>(*role);
+  }
 
   Task<void> serve(net::Exchange& exchange) const {
     const net::RequestHead& request = exchange.request();
+    const bool reads = request.method == net::Method::get;
+    if (reads && request.path == "/healthz") co_return co_await frontend::healthz(exchange, backend_);
+    if (reads && request.path == "/metrics") co_return co_await frontend::metrics(exchange, backend_, options_);
+    if (relay_) {
+      const bool is_ping = (reads || request.method == net::Method::head) && split_version(request.path).path == "/_ping";
+      co_return co_await relay_->serve(exchange, is_ping);
+    }
     if (request.method == net::Method::options) co_return co_await exchange.respond(200, {}, {});
     const VersionedPath asked = split_version(request.path);
     // What the router does not know is 404, whatever version is asked for.
@@ -69,6 +80,7 @@ class Frontend {
 
   Backend& backend_;
   const FrontendOptions options_;
+  std::unique_ptr<frontend::Relay> relay_;  // null: this process answers itself
 };
 
 }  // namespace

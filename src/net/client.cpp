@@ -112,6 +112,7 @@ struct HttpClient::Impl {
                               std::unique_ptr<ClientStream>* out);
   static Task<void> request_into(std::shared_ptr<Impl> self, ClientRequest request, RequestProgress& progress, Response* out);
   static Task<void> upgrade_into(std::shared_ptr<Impl> self, ClientRequest request, RequestProgress& progress, Upgraded* out);
+  static Task<void> connect_raw_into(std::shared_ptr<Impl> self, Reuse reuse, RequestProgress& progress, std::optional<RawConnection>* out);
   static Task<void> websocket_into(std::shared_ptr<Impl> self, std::string target, Headers headers, std::unique_ptr<WebSocket>* out);
   std::string describe(Method method, std::string_view target) const {
     return fmt::format("{} {} on {}", name_of(method), target.substr(0, target.find('?')), address.str());
@@ -475,6 +476,16 @@ Task<void> HttpClient::Impl::websocket_into(std::shared_ptr<Impl> self, std::str
   *out = co_await connect_websocket_on(co_await connect(self, progress), self->options.host_header, std::move(target), std::move(headers));
 }
 
+Task<void> HttpClient::Impl::connect_raw_into(std::shared_ptr<Impl> self, Reuse reuse, RequestProgress& progress,
+                                              std::optional<RawConnection>* out) {
+  std::unique_ptr<Transport> transport;
+  if (reuse == Reuse::yes) transport = self->take_idle(co_await asio::this_coro::executor);
+  const bool was_kept = transport != nullptr;
+  progress.connected |= was_kept;
+  if (!was_kept) transport = co_await connect(self, progress);
+  out->emplace(std::move(transport), was_kept, [self](std::unique_ptr<Transport> kept) { self->give_back(std::move(kept)); });
+}
+
 HttpClient::HttpClient(Address address, ClientOptions options) : impl_(std::make_shared<Impl>(std::move(address), std::move(options))) {}
 
 HttpClient::~HttpClient() = default;
@@ -519,6 +530,14 @@ Task<std::unique_ptr<WebSocket>> HttpClient::websocket(std::string target, Heade
   std::string what = impl_->describe(Method::get, target);
   co_await with_deadline(Impl::websocket_into(impl_, std::move(target), std::move(headers), &socket), deadline, std::move(what));
   co_return socket;
+}
+
+Task<RawConnection> HttpClient::connect_raw(Reuse reuse, Deadline deadline, RequestProgress* progress) {
+  RequestProgress own;
+  std::optional<RawConnection> connection;
+  co_await with_deadline(Impl::connect_raw_into(impl_, reuse, progress ? *progress : own, &connection), deadline,
+                         "connecting to " + impl_->address.str());
+  co_return std::move(*connection);
 }
 
 }  // namespace sockerless::net

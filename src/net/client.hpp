@@ -12,6 +12,7 @@
 #include "base/unique_fd.hpp"
 #include "net/address.hpp"
 #include "net/http.hpp"
+#include "net/relay.hpp"
 #include "net/websocket.hpp"
 
 namespace sockerless::net {
@@ -103,6 +104,9 @@ class HttpClient {
   Task<Upgraded> upgrade(ClientRequest request, Deadline deadline, RequestProgress* progress = nullptr);
   /// @errors those of the status the server answered with, and its "message".
   Task<std::unique_ptr<WebSocket>> websocket(std::string target, Headers headers, Deadline deadline);
+
+  /// A connection as it is: a kept one where there is one and `reuse` allows it, else a new one.
+  Task<RawConnection> connect_raw(Reuse reuse, Deadline deadline, RequestProgress* progress = nullptr);
 
   std::size_t idle_count() const;
   /// Closes the idle connections.

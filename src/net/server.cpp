@@ -187,6 +187,8 @@ std::size_t HttpServer::connection_count() const {
   return impl_->connections.read([](const auto& all) { return all.size(); });
 }
 
+std::size_t HttpServer::stream_count() const { return impl_->shared->streams; }
+
 Task<void> HttpServer::stop(std::chrono::steady_clock::duration grace) {
   const auto impl = impl_;
   impl->stopping = true;

@@ -12,6 +12,7 @@
 #include "base/task.hpp"
 #include "net/address.hpp"
 #include "net/http.hpp"
+#include "net/relay.hpp"
 #include "net/websocket.hpp"
 
 namespace sockerless::net {
@@ -24,7 +25,8 @@ class HijackedConnection : public ByteStream {
   virtual Task<void> until_peer_gone() = 0;
 };
 
-/// One request and its answer. A handler gives exactly one answer: respond, respond_stream, hijack or accept_websocket.
+/// One request and its answer. A handler gives exactly one answer: respond, respond_stream, hijack, accept_websocket or
+/// relay.
 ///
 /// Threads: the executor the handler runs on, which is the connection's. The references it gives live as long as the handler runs;
 /// hijacked streams and WebSockets live on their own.
@@ -56,6 +58,14 @@ class Exchange {
   virtual Task<std::unique_ptr<HijackedConnection>> hijack(int status, Headers headers) = 0;
   /// Completes the WebSocket handshake. @errors invalid_argument: the request asks for none, or wrongly; the answer is then a plain 400.
   virtual Task<std::unique_ptr<WebSocket>> accept_websocket(Headers headers) = 0;
+
+  /// Sends the request down another server's connection and that server's answer back, byte for byte and both ways at once: head, framing,
+  /// interim answers, upgraded connections with half-close. Returns when the answer is complete or, after an upgrade, the connection has
+  /// ended; `server` was then given back for reuse where that is possible. The three references outlive the call. No constant header is
+  /// added, and no limit of time holds: the other server has its own. Not after the body was read.
+  /// @errors unavailable: the server's connection broke; head_sent() tells whether the client can still be answered, `progress` whether the
+  /// request may be sent again. invalid_argument: the request's body is malformed. cancelled: the client is gone.
+  virtual Task<void> relay(RawConnection& server, RelayWatch& watch, RelayProgress& progress) = 0;
 
   /// "Connection: Upgrade" with any Upgrade header.
   virtual bool wants_upgrade() const = 0;
@@ -115,6 +125,8 @@ class HttpServer {
   Address listen(const Address& address, ListenOptions options = {});
   std::vector<Address> addresses() const;
   std::size_t connection_count() const;
+  /// Answers under way that stream: bodies of unknown length, hijacked connections, WebSockets.
+  std::size_t stream_count() const;
 
   /// No new connections, idle ones end at once, running requests are asked (`total`), get `grace` and then are cancelled (`terminal`).
   /// Unix socket files are removed.

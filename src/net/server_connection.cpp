@@ -189,6 +189,7 @@ Task<void> ServerConnection::handle() {
     failure = std::current_exception();
   }
   if (failure && transport_) co_await answer_failure(std::move(failure));
+  if (std::exchange(is_stream_, false)) --shared_->streams;
   disarm();
   if (observer) observer(*this, status_, std::chrono::steady_clock::now() - started);
 }
@@ -401,6 +402,11 @@ void ServerConnection::begin_answer(int status) {
   if (stopping_) keep_open_ = false;
 }
 
+void ServerConnection::note_stream() {
+  is_stream_ = true;
+  ++shared_->streams;
+}
+
 void ServerConnection::append_constant_lines(const Headers& headers) {
   const Headers& constants = shared_->options.constant_headers;
   const bool overridden = std::any_of(headers.begin(), headers.end(), [&](const Header& field) { return constants.contains(field.name); });
@@ -493,6 +499,7 @@ Task<void> ServerConnection::respond_constant(int status, const Headers& headers
 
 Task<BodyWriter*> ServerConnection::respond_stream(int status, Headers headers) {
   begin_answer(status);
+  note_stream();
   build_head(status, headers, AnswerKind::stream, 0);
   co_await send({out_, {}, {}});
   co_return static_cast<BodyWriter*>(this);
@@ -534,6 +541,7 @@ Task<std::unique_ptr<HijackedConnection>> ServerConnection::hijack(int status, H
     throw Error::too_large("the request body is too large");
   }
   begin_answer(status);
+  note_stream();
   build_head(status, headers, AnswerKind::raw, 0);
   co_await send({out_, {}, {}});
   answer_done_ = true;
@@ -549,6 +557,7 @@ Task<std::unique_ptr<WebSocket>> ServerConnection::accept_websocket(Headers head
   if (has_body()) throw Error::invalid_argument("a WebSocket request has no body");
   SOCKERLESS_ASSERT(status_ == 0, "a handler answers once");
   status_ = 101;
+  note_stream();
   answer_done_ = true;
   disarm();
   out_.clear();

@@ -21,6 +21,7 @@ struct ServerShared {
   Handler handler;
   ServerOptions options;
   std::string constant_lines;
+  mutable std::atomic<std::size_t> streams = 0;  // answers under way that stream
 };
 
 class ServerConnection final : public Exchange,
@@ -51,6 +52,7 @@ class ServerConnection final : public Exchange,
   Task<BodyWriter*> respond_stream(int status, Headers headers) override;
   Task<std::unique_ptr<HijackedConnection>> hijack(int status, Headers headers) override;
   Task<std::unique_ptr<WebSocket>> accept_websocket(Headers headers) override;
+  Task<void> relay(RawConnection& server, RelayWatch& watch, RelayProgress& progress) override;
   bool wants_upgrade() const override;
   bool wants_websocket() const override;
   bool head_sent() const override { return status_ != 0; }
@@ -58,6 +60,7 @@ class ServerConnection final : public Exchange,
 
  private:
   enum class AnswerKind : std::uint8_t { whole, stream, raw };
+  class Relay;  // relay.cpp
 
   // BodyReader, BodyWriter
   Task<std::size_t> read_some(std::span<std::byte> buffer) override;
@@ -81,6 +84,8 @@ class ServerConnection final : public Exchange,
   Task<void> send_continue();
 
   void begin_answer(int status);
+  void begin_relayed_answer(int status, bool streams);
+  void note_stream();
   void build_head(int status, const Headers& headers, AnswerKind kind, std::size_t body_size);
   Pieces begin_whole_answer(int status, const Headers& headers, std::string_view body);
   void append_constant_lines(const Headers& headers);
@@ -117,6 +122,7 @@ class ServerConnection final : public Exchange,
   AnswerKind answer_ = AnswerKind::whole;
   bool answer_done_ = false;
   bool answer_chunked_ = false;
+  bool is_stream_ = false;  // counted in ServerShared::streams until the handler ends
   bool keep_open_ = true;
   bool reading_ = false;        // somebody awaits the transport's bytes
   bool client_closed_ = false;  // end-of-file was read

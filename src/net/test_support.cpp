@@ -148,11 +148,17 @@ RawClient::RawClient(const Address& address) {
     length = sizeof name;
   }
   fd_.reset(::socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  give_up_after_a_while();
+  if (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&storage), length) != 0)
+    throw from_errno(errno, "connect to " + address.str());
+}
+
+RawClient::RawClient(UniqueFd connected) : fd_(std::move(connected)) { give_up_after_a_while(); }
+
+void RawClient::give_up_after_a_while() const {
   const timeval patience{.tv_sec = 10, .tv_usec = 0};
   ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   ::setsockopt(fd_.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-  if (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&storage), length) != 0)
-    throw from_errno(errno, "connect to " + address.str());
 }
 
 bool RawClient::try_send(std::string_view bytes) {

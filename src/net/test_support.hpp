@@ -87,6 +87,7 @@ class TestServer {
 class RawClient {
  public:
   explicit RawClient(const Address& address);
+  explicit RawClient(UniqueFd connected);
   void send(std::string_view bytes);
   /// False if the server has closed (reset) the connection.
   bool try_send(std::string_view bytes);
@@ -103,6 +104,7 @@ class RawClient {
 
  private:
   bool more();
+  void give_up_after_a_while() const;
   UniqueFd fd_;
   std::string received_;
   bool was_reset_ = false;

@@ -207,14 +207,16 @@ void StrandEvent::notify() {
   if (timer_) timer_->cancel();
 }
 
-std::span<std::byte> InputBuffer::prepare() {
-  if (storage_.size() - end_ < kInputChunk / 4) {
+std::span<std::byte> InputBuffer::prepare() { return prepare(kInputChunk); }
+
+std::span<std::byte> InputBuffer::prepare(std::size_t room) {
+  if (storage_.size() - end_ < room / 4) {
     if (begin_ > 0) {
       std::memmove(storage_.data(), storage_.data() + begin_, size());
       end_ -= begin_;
       begin_ = 0;
     }
-    if (storage_.size() - end_ < kInputChunk / 4) storage_.resize(std::max(kInputChunk, storage_.size() * 2));
+    if (storage_.size() - end_ < room / 4) storage_.resize(std::max(room, storage_.size() * 2));
   }
   return std::as_writable_bytes(std::span(storage_.data() + end_, storage_.size() - end_));
 }

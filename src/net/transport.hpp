@@ -110,6 +110,8 @@ class InputBuffer {
   }
   /// Room for more bytes; what was prepared before is void.
   std::span<std::byte> prepare();
+  /// Room for about that many.
+  std::span<std::byte> prepare(std::size_t room);
   void commit(std::size_t count) { end_ += count; }
   /// Moves up to buffer.size() bytes out.
   std::size_t take(std::span<std::byte> buffer, std::size_t limit);

@@ -219,6 +219,22 @@ Task<net::Response> DaemonLink::ping(Deadline deadline) {
   throw Failure(std::move(*error));
 }
 
+Task<RawAttempt> DaemonLink::begin_raw(net::Reuse reuse, Admission admission) {
+  Health::Permit permit = admission == Admission::always ? health_.admit_ping() : health_.admit();
+  net::RequestProgress progress;
+  std::optional<DockerError> error;
+  try {
+    net::RawConnection connection = co_await http_.connect_raw(reuse, in_or_never(config_.connect_timeout), &progress);
+    co_return RawAttempt{.connection = std::move(connection), .permit = std::move(permit)};
+  } catch (const Error& failure) {
+    if (failure.code() == ErrorCode::cancelled) throw;
+    error = error_of_attempt(failure, progress);
+  }
+  *error = co_await explain(std::move(*error), progress);
+  permit.failed(*error);
+  throw Failure(std::move(*error));
+}
+
 Task<api::ApiVersion> DaemonLink::version(Deadline deadline) {
   if (const auto known = version_.read([](const auto& version) { return version; })) co_return *known;
   net::Response response;

@@ -53,6 +53,14 @@ struct OpenConnection {
   ConnectionSlots::Lease slot;
 };
 
+enum class Admission : std::uint8_t { usual, always };
+
+/// A connection for whoever speaks HTTP on it himself, and the right to tell what became of it.
+struct RawAttempt {
+  net::RawConnection connection;
+  Health::Permit permit;
+};
+
 /// Everything that the calls to one daemon share: connections, health, the version that is spoken.
 ///
 /// An attempt is repeated after a delay when nothing of it had been sent, or when its method is idempotent (GET, HEAD, PUT, DELETE) and the
@@ -75,6 +83,10 @@ class DaemonLink : public std::enable_shared_from_this<DaemonLink> {
   /// Asks for the raw connection.
   Task<OpenConnection> hijack(Call call, CallOptions options);
   Task<OpenConnection> hijack_websocket(Call call, CallOptions options);
+  /// A connection for one exchange of the caller's own; it may be one that was kept. Not counted among the slots.
+  /// @errors Failure: the breaker is open, or there is no connection: with the reason and the way out.
+  /// @param admission  `always`: also while the breaker refuses calls, for whoever knows that somebody listens again.
+  Task<RawAttempt> begin_raw(net::Reuse reuse, Admission admission);
   /// The version that is spoken; asks the daemon the first time.
   Task<api::ApiVersion> version(Deadline deadline);
   /// One /_ping, also while the breaker is open. @errors Failure.

@@ -122,13 +122,13 @@ TEST_F(SdkFaults, UpdatesGoOnAfterARestart) {
 
 TEST_F(SdkFaults, Frozen) {
   ASSERT_TRUE(client_->system_info());
-  support::freeze(dockerd_.pid());
+  dockerd_.freeze();
   const auto start = Clock::now();
   const DockerError call = error_of(client_->system_info({.timeout = 200ms}));
   const DockerError stream = error_of(client_->system_events({}, {.timeout = 200ms}));
   const DockerError post = error_of(client_->volume_create({.name = "v"}, {.timeout = 200ms}));
   const auto took = Clock::now() - start;
-  ::kill(dockerd_.pid(), SIGCONT);
+  dockerd_.thaw();
   for (const DockerError& error : {call, stream, post}) {
     EXPECT_EQ(error.type, Type::timeout) << error;
     EXPECT_TRUE(error.recoverable);
@@ -142,10 +142,10 @@ TEST_F(SdkFaults, FrozenUnderAnUploadWithoutATimeOfItsOwn) {
   config.answer_timeout = 300ms;
   client_ = *Client::open(config);
   ASSERT_TRUE(client_->api_version());
-  support::freeze(dockerd_.pid());
+  dockerd_.freeze();
   auto load = client_->image_load({}, body_of(std::string(8UL * 1024 * 1024, 'x')));
   const Result<void> end = load ? load->finish() : Result<void>(load.error());
-  ::kill(dockerd_.pid(), SIGCONT);
+  dockerd_.thaw();
   EXPECT_EQ(error_of(end).type, Type::timeout);
   expect_recovery();
 }

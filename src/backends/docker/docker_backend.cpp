@@ -5,6 +5,7 @@
 
 #include "api/version.hpp"
 #include "backends/docker/failures.hpp"
+#include "backends/docker/relay_connections.hpp"
 #include "backends/docker/requests.hpp"
 #include "backends/docker/roles.hpp"
 #include "backends/docker/streams.hpp"
@@ -103,6 +104,7 @@ class DockerBackend final : public Backend {
   CommitRole* committer() override { return &committer_; }
   NetworkRole* networks() override { return &networks_; }
   VolumeRole* volumes() override { return &volumes_; }
+  RelayRole* relay() override { return relay_.get(); }
 
   Task<void> start() override {
     const std::string daemon = client_.config().daemon().str();
@@ -138,6 +140,7 @@ class DockerBackend final : public Backend {
   docker::DaemonCommitter committer_{client_};
   docker::DaemonNetworks networks_{client_};
   docker::DaemonVolumes volumes_{client_};
+  const std::unique_ptr<RelayRole> relay_ = make_relay_connections(link_of(client_));
 };
 
 }  // namespace
