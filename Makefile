@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 PRESET ?= release
 JOBS ?= $(shell nproc)
+# Most tests wait for other processes most of the time.
+TEST_JOBS ?= $(shell expr $(JOBS) + 1)
 
 .PHONY: help deps build run stop test bench lint docs coverage clean context
 
@@ -28,7 +30,7 @@ stop: ## end the daemon that `make run` started
 test: ## build and pass every test
 	@tools/install_packages.sh build run test
 	@$(MAKE) --no-print-directory build
-	@ctest --preset $(PRESET) --output-on-failure --timeout 300 -j $(JOBS) $(CTEST_FLAGS)
+	@ctest --preset $(PRESET) --output-on-failure --timeout 300 -j $(TEST_JOBS) $(CTEST_FLAGS)
 
 bench: ## measure against nginx, dockerd, podman and the bare OCI runtime
 	@tools/install_packages.sh build run test
