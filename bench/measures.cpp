@@ -293,6 +293,7 @@ const std::vector<std::pair<std::string, std::function<void(Bench&)>>>& measures
       {"memory", measure_memory},
       {"containers", measure_containers},
       {"output", measure_output},
+      {"relay", measure_relay},
       {"sdk", measure_sdk},
       {"mixed", measure_mixed_operations},
   };

@@ -22,6 +22,9 @@ void measure_sdk(Bench& bench);
 /// Ten thousand operations from 64 threads through one client.
 void measure_mixed_operations(Bench& bench);
 
+/// What it costs to have Sockerless between a client and a dockerd.
+void measure_relay(Bench& bench);
+
 /// The groups of measures by the name that --only takes, in the order they run.
 const std::vector<std::pair<std::string, std::function<void(Bench&)>>>& measures();
 

@@ -62,6 +62,15 @@ std::optional<Peer> start_sockerless(const std::filesystem::path& program, const
                socket, directory);
 }
 
+std::optional<Peer> start_relay(const std::filesystem::path& program, const Peer& dockerd) {
+  auto directory = std::make_shared<TempDir>();
+  const std::string socket = directory->path() / "s.sock";
+  return start("sockerless docker",
+               {program.string(), "serve", "--backend", "docker", "--docker-host", "unix://" + dockerd.socket(), "--host",
+                "unix://" + socket, "--state", directory->path() / "state", "--log-level", "warn"},
+               socket, directory);
+}
+
 std::optional<Peer> start_nginx() {
   if (!is_installed("nginx")) return std::nullopt;
   auto directory = std::make_shared<TempDir>();
