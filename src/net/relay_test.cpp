@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "base/error.hpp"
+#include "base/guarded.hpp"
 #include "net/client.hpp"
 #include "net/test_support.hpp"
 
@@ -28,14 +29,22 @@ struct Notes {
 
 class NotingWatch final : public RelayWatch {
  public:
-  explicit NotingWatch(Notes& notes) : notes_(notes) {}
-  void on_answer() override { ++notes_.answers; }
-  void on_head(const ResponseHead& /*head*/) override { ++notes_.heads; }
-  void on_raw(std::string_view bytes) override { notes_.raw += bytes; }
-  Task<End> on_raw_end() override { co_return notes_.end; }
+  explicit NotingWatch(Guarded<Notes>& notes) : notes_(notes) {}
+  void on_answer() override {
+    notes_.write([](Notes& notes) { ++notes.answers; });
+  }
+  void on_head(const ResponseHead& /*head*/) override {
+    notes_.write([](Notes& notes) { ++notes.heads; });
+  }
+  void on_raw(std::string_view bytes) override {
+    notes_.write([bytes](Notes& notes) { notes.raw += bytes; });
+  }
+  Task<End> on_raw_end() override {
+    co_return notes_.read([](const Notes& notes) { return notes.end; });
+  }
 
  private:
-  Notes& notes_;
+  Guarded<Notes>& notes_;
 };
 
 /// A server that relays everything to another one, which is the test itself: each connection that is dialled arrives at far_end().
@@ -43,10 +52,19 @@ class Relay : public testing::Test {
  protected:
   RawClient far_end() {
     std::unique_lock lock(mutex_);
-    if (!dialled_.wait_for(lock, 10s, [&] { return !far_ends_.empty(); })) throw Error::unavailable("nothing was dialled");
+    if (!changed_.wait_for(lock, 10s, [&] { return !far_ends_.empty(); })) throw Error::unavailable("nothing was dialled");
     RawClient end(std::move(far_ends_.front()));
     far_ends_.pop_front();
     return end;
+  }
+
+  /// How far the next request came that ended.
+  RelayProgress ended() {
+    std::unique_lock lock(mutex_);
+    if (!changed_.wait_for(lock, 10s, [&] { return !ended_.empty(); })) throw Error::unavailable("no request ended");
+    const RelayProgress progress = ended_.front();
+    ended_.pop_front();
+    return progress;
   }
 
   int dial_count() {
@@ -57,8 +75,13 @@ class Relay : public testing::Test {
   RawClient client() { return RawClient(server_.unix_address()); }
   RawClient tcp_client() { return RawClient(server_.tcp_address()); }
 
-  Notes notes_;
-  RelayProgress progress_;
+  Notes seen() const {
+    return notes_.read([](const Notes& notes) { return notes; });
+  }
+  /// Forgets what was seen, and says how the next streams end.
+  void begin_notes(RelayWatch::End end = {}) {
+    notes_.write([&end](Notes& notes) { notes = {.end = std::move(end)}; });
+  }
 
  private:
   Task<UniqueFd> dial() {
@@ -67,20 +90,34 @@ class Relay : public testing::Test {
     const std::scoped_lock lock(mutex_);
     far_ends_.emplace_back(ends[1]);
     ++dials_;
-    dialled_.notify_one();
+    changed_.notify_one();
     co_return UniqueFd(ends[0]);
   }
 
   Task<void> relay(Exchange& exchange) {
     RawConnection connection = co_await http_.connect_raw(Reuse::yes, Deadline::in(10s));
     NotingWatch watch(notes_);
-    progress_ = {};
-    co_await exchange.relay(connection, watch, progress_);
+    RelayProgress progress;
+    std::exception_ptr failure;
+    try {
+      co_await exchange.relay(connection, watch, progress);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    {
+      const std::scoped_lock lock(mutex_);
+      ended_.push_back(progress);
+    }
+    changed_.notify_one();
+    if (failure) std::rethrow_exception(failure);
   }
 
+  Guarded<Notes> notes_;
+
   std::mutex mutex_;
-  std::condition_variable dialled_;
+  std::condition_variable changed_;
   std::deque<UniqueFd> far_ends_;
+  std::deque<RelayProgress> ended_;
   int dials_ = 0;
   HttpClient http_{Address::unix_socket("/unused"), {.dial = [this] { return dial(); }}};
   TestServer server_{[this](Exchange& exchange) { return relay(exchange); }, {.server = {.constant_headers = {{"Server", "never seen"}}}}};
@@ -96,8 +133,8 @@ TEST_F(Relay, BothHeadsPassAsTheyAre) {
   const std::string answer = "HTTP/1.1 404 nOT fOUND\r\nzeta: 1\r\nAlpha:2\r\nzeta:   3 \r\ncontent-length: 5\r\n\r\nhello";
   server.send(answer);
   EXPECT_EQ(client.read_exactly(answer.size()), answer);
-  EXPECT_EQ(notes_.answers, 1);
-  EXPECT_EQ(notes_.heads, 1);
+  EXPECT_EQ(seen().answers, 1);
+  EXPECT_EQ(seen().heads, 1);
 }
 
 TEST_F(Relay, ManyRequestsOfOneClientShareOneConnection) {
@@ -150,7 +187,7 @@ TEST_F(Relay, BodiesPassWithTheirFraming) {
     sending.join();
     server.send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     EXPECT_THAT(client.read_to_end(), StartsWith("HTTP/1.1 200 OK\r\nConnection: close")) << "and the connection ends, as it says";
-    EXPECT_TRUE(progress_.body_taken);
+    EXPECT_TRUE(ended().body_taken);
   }
 }
 
@@ -186,7 +223,7 @@ TEST_F(Relay, AnUpgradedConnectionGoesBothWaysWithHalfClose) {
   for (const std::string head : {"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n",
                                  "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\n"}) {
     for (const bool client_first : {true, false}) {
-      notes_ = {};
+      begin_notes();
       RawClient client = this->client();
       client.send(request);
       RawClient server = far_end();
@@ -201,7 +238,7 @@ TEST_F(Relay, AnUpgradedConnectionGoesBothWaysWithHalfClose) {
         server.send("answer");
         server.close();
         EXPECT_EQ(client.read_to_end(), "answer");
-        EXPECT_EQ(notes_.raw, "first answer");
+        EXPECT_EQ(seen().raw, "first answer");
       } else {
         server.send("answer");
         server.half_close();
@@ -273,7 +310,7 @@ TEST_F(Relay, AnAnswerThatBreaksOffDoesNotLookWhole) {
 }
 
 TEST_F(Relay, AStreamThatBreaksOffEndsAsTheWatchSays) {
-  notes_.end = {.is_clean = false, .last_words = {}};
+  begin_notes({.is_clean = false, .last_words = {}});
   RawClient client = tcp_client();
   client.send(kGet);
   RawClient server = far_end();
@@ -284,7 +321,7 @@ TEST_F(Relay, AStreamThatBreaksOffEndsAsTheWatchSays) {
   client.read_to_end();
   EXPECT_TRUE(client.was_reset());
 
-  notes_.end = {.is_clean = false, .last_words = "it broke"};
+  begin_notes({.is_clean = false, .last_words = "it broke"});
   RawClient second = tcp_client();
   second.send(kGet);
   RawClient other = far_end();
@@ -303,7 +340,8 @@ TEST_F(Relay, AServerThatSaysNothingOrNonsenseIs503) {
     server.send(answer);
     server.half_close();
     EXPECT_THAT(client.read_until("\r\n\r\n"), StartsWith("HTTP/1.1 503 ")) << answer;
-    EXPECT_EQ(progress_.answered, !answer.empty());
+    EXPECT_EQ(seen().answers, answer.empty() ? 0 : 1);
+    begin_notes();
   }
 }
 

@@ -127,7 +127,7 @@ TestServer::~TestServer() { stop(); }
 
 void TestServer::stop() {
   if (std::exchange(stopped_, true)) return;
-  asio::co_spawn(context_.executor(), server_->stop(grace_), asio::use_future).get();
+  asio::co_spawn(asio::make_strand(context_.executor()), server_->stop(grace_), asio::use_future).get();
 }
 
 // ---- raw client
