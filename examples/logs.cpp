@@ -7,7 +7,7 @@ int main(int argc, char** argv) {
   if (argc < 2) return std::cerr << "usage: logs CONTAINER [LINES]\n", 2;
   const auto docker = sockerless::DockerManager::from_environment();
   if (!docker) return std::cerr << docker.error() << '\n', 1;
-  sockerless::LogOptions which{.follow = true};
+  sockerless::ContainerLogOptions which{.follow = true};
   if (argc > 2) which.tail = std::strtoull(argv[2], nullptr, 10);
   auto logs = docker->logs(argv[1], which);
   if (!logs) return std::cerr << logs.error() << '\n', 1;

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""Holds every #include to the dependency order of docs/architecture.md: a module includes only the modules below it."""
+"""Holds every #include to the dependency order of docs/architecture.md: a module includes only the modules below it. And a type's name to
+one header: two structs of one name in one namespace are one to the linker, also where no source includes both headers."""
 import pathlib
 import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ORDER_LINE = re.compile(r"Dependency order, lowest first: `([^`]+)`")
+NAMESPACE = re.compile(r"^namespace ([\w:]+) \{")
+TYPE = re.compile(r"^(?:struct|class|enum class) (\w+)\b[^;]*\{")
 INCLUDE = re.compile(r'^\s*#include "([^"]+)"')
 
 
@@ -24,9 +27,29 @@ def module_of(path, order):
     return None, None
 
 
+def types_of(header):
+    """The types that a header defines outside of other types, each with its namespace."""
+    namespace = ""
+    for line in header.read_text().splitlines():
+        if match := NAMESPACE.match(line):
+            namespace = match.group(1)
+        elif match := TYPE.match(line):
+            yield f"{namespace}::{match.group(1)}"
+
+
+def doubled_types():
+    first = {}
+    for folder in ("include", "src"):
+        for header in sorted((ROOT / folder).rglob("*.hpp")):
+            name = header.relative_to(ROOT).as_posix()
+            for found in types_of(header):
+                if first.setdefault(found, name) != name:
+                    yield f"{name}: {found} is a type of {first[found]} already"
+
+
 def main():
     order = read_order()
-    failures = []
+    failures = list(doubled_types())
     for source in sorted((ROOT / "src").rglob("*.[ch]pp")):
         here = source.relative_to(ROOT / "src").as_posix()
         layer, backend = module_of(here, order)

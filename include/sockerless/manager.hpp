@@ -65,7 +65,7 @@ struct ListOptions {
 };
 
 /// Which part of a log is read.
-struct LogOptions {
+struct ContainerLogOptions {
   bool follow = false;                     ///< goes on until the container ends
   std::optional<std::uint64_t> tail = {};  ///< at most so many lines counted from the end; nullopt: all
   std::optional<TimePoint> since = {};     ///< lines stamped at or after this instant
@@ -112,7 +112,7 @@ class DockerManager {
   Result<void> remove(std::string_view name, const RemoveOptions& how = {}, CallOptions options = {}) const;
 
   /// What the container printed. A stream has no time limit of its own.
-  Result<OutputReader> logs(std::string_view name, const LogOptions& which = {}, CallOptions options = {}) const;
+  Result<OutputReader> logs(std::string_view name, const ContainerLogOptions& which = {}, CallOptions options = {}) const;
 
   Result<ServiceHealth> health(std::string_view name, CallOptions options = {}) const;
   /// Waits until the container is ready (ServiceHealth::is_ready), by its events: nothing is polled. It need not have been started yet.

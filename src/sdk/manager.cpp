@@ -90,7 +90,7 @@ Result<void> DockerManager::remove(std::string_view name, const RemoveOptions& h
   return client_.container_delete(name, {.v = how.volumes, .force = how.force}, std::move(options));
 }
 
-Result<OutputReader> DockerManager::logs(std::string_view name, const LogOptions& which, CallOptions options) const {
+Result<OutputReader> DockerManager::logs(std::string_view name, const ContainerLogOptions& which, CallOptions options) const {
   const api::ContainerLogsParams params{.follow = which.follow,
                                         .stdout = which.standard_output,
                                         .stderr = which.standard_error,
