@@ -1,8 +1,5 @@
 #include "frontend/relay.hpp"
 
-#include <boost/json/serialize.hpp>
-#include <boost/json/value.hpp>
-
 #include "api/stream_frame.hpp"
 
 namespace sockerless::frontend {
@@ -13,11 +10,6 @@ using namespace std::chrono_literals;
 
 constexpr auto kPingPatience = 2s;  // with a daemon that is there and says nothing
 constexpr auto kUsualRetry = 1s;
-
-bool is_idempotent(net::Method method) {
-  return method == net::Method::get || method == net::Method::head || method == net::Method::put || method == net::Method::delete_ ||
-         method == net::Method::options;
-}
 
 /// Whether an output stream stands between two frames, where a frame of our own can be put. Older daemons call framed output raw as well:
 /// then the bytes have to show it.
@@ -54,12 +46,10 @@ class FrameFollower {
   bool seen_frame_ = false;
 };
 
-Task<void> refuse(net::Exchange& exchange, std::string message, std::chrono::milliseconds retry_after) {
-  boost::json::object body;
-  body["message"] = std::move(message);
+Task<void> refuse(net::Exchange& exchange, const std::string& message, std::chrono::milliseconds retry_after) {
   const auto seconds = std::max<std::int64_t>(1, std::chrono::ceil<std::chrono::seconds>(retry_after).count());
   return exchange.respond(503, {{"Content-Type", "application/json"}, {"Retry-After", std::to_string(seconds)}},
-                          boost::json::serialize(body) + "\n");
+                          net::message_body(message));
 }
 
 }  // namespace
@@ -109,7 +99,7 @@ Task<void> Relay::attempt(net::Exchange& exchange, bool is_ping) {
       if (error.code() != ErrorCode::unavailable || progress.answered) throw;
       // A kept connection that turns out dead says nothing of the daemon, a new one does.
       if (!was_kept) attempt->broke(error);
-      const bool may_repeat = !progress.body_taken && (!progress.sent || is_idempotent(exchange.request().method));
+      const bool may_repeat = !progress.body_taken && (!progress.sent || net::is_idempotent(exchange.request().method));
       if (!was_kept || !may_repeat) throw;
     }
   }
@@ -130,7 +120,7 @@ Task<void> Relay::serve(net::Exchange& exchange, bool is_ping) {
     if (exchange.head_sent() || !is_daemons) throw;
     why = error.message();
   }
-  co_await (is_ping ? answer_ping(exchange) : refuse(exchange, std::move(why), retry_after));
+  co_await (is_ping ? answer_ping(exchange) : refuse(exchange, why, retry_after));
 }
 
 Task<void> Relay::answer_ping(net::Exchange& exchange) {

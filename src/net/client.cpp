@@ -27,8 +27,6 @@ struct IdleConnection {
   std::chrono::steady_clock::time_point since;
 };
 
-bool may_repeat(Method method) { return method != Method::post && method != Method::patch && method != Method::other; }
-
 bool is_ours(std::string_view name) {
   return equal_ignoring_case(name, "Host") || equal_ignoring_case(name, "Content-Length") || equal_ignoring_case(name, "Transfer-Encoding");
 }
@@ -440,7 +438,7 @@ Task<void> HttpClient::Impl::open_into(std::shared_ptr<Impl> self, ClientRequest
       co_return;
     } catch (const Error& error) {
       const bool stale = reused && error.code() == ErrorCode::unavailable && !stream->received_anything();
-      if (!stale || (stream->sent_anything() && !may_repeat(request.method))) throw;
+      if (!stale || (stream->sent_anything() && !is_idempotent(request.method))) throw;
       progress.repeated |= stream->sent_anything();
     }
   }

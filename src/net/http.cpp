@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <array>
 
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
 namespace sockerless::net {
 
 namespace {
@@ -29,6 +32,14 @@ bool lists(std::string_view value, std::string_view token) {
 }  // namespace
 
 std::string_view name_of(Method method) { return kMethodNames.at(static_cast<std::size_t>(method)); }
+
+bool is_idempotent(Method method) { return method != Method::post && method != Method::patch && method != Method::other; }
+
+std::string message_body(std::string_view message) {
+  boost::json::object body;
+  body["message"] = message;
+  return boost::json::serialize(body) + "\n";
+}
 
 Method method_of(std::string_view name) {
   const auto found = std::find(kMethodNames.begin(), kMethodNames.end() - 1, name);

@@ -20,6 +20,11 @@ enum class Method : std::uint8_t { get, head, post, put, delete_, options, patch
 std::string_view name_of(Method method);
 /// Methods are case-sensitive; one that is not in the list is `other`.
 Method method_of(std::string_view name);
+/// Sending it twice does what sending it once does (RFC 9110 9.2.2).
+bool is_idempotent(Method method);
+
+/// {"message": "..."} and a line's end: the body of an error of Docker's.
+std::string message_body(std::string_view message);
 
 struct Header {
   std::string name;

@@ -3,8 +3,6 @@
 #include <ctime>
 
 #include <boost/asio/this_coro.hpp>
-#include <boost/json/serialize.hpp>
-#include <boost/json/value.hpp>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
@@ -38,12 +36,6 @@ std::string_view date_line() {
     made_for = now.tv_sec;
   }
   return {text.data(), length};
-}
-
-std::string message_body(std::string_view message) {
-  boost::json::object body;
-  body["message"] = message;
-  return boost::json::serialize(body) + "\n";
 }
 
 bool status_has_body(int status) { return status >= 200 && status != 204 && status != 304; }

@@ -9,7 +9,6 @@
 #include "base/log.hpp"
 #include "net/websocket.hpp"
 #include "sdk/ssh_dial.hpp"
-#include "sockerless/diagnosis.hpp"
 
 namespace sockerless {
 
@@ -22,10 +21,6 @@ constexpr int kLongFactor = 10;
 net::Address address_of(const Endpoint& endpoint) {
   if (endpoint.kind == Endpoint::Kind::unix_socket) return net::Address::unix_socket(endpoint.path);
   return net::Address::tcp(endpoint.host, endpoint.port);
-}
-
-bool is_idempotent(net::Method method) {
-  return method == net::Method::get || method == net::Method::head || method == net::Method::put || method == net::Method::delete_;
 }
 
 Deadline sooner(Deadline one, Deadline other) { return one.at() < other.at() ? one : other; }
@@ -192,11 +187,15 @@ Task<DockerError> DaemonLink::explain(DockerError error, net::RequestProgress pr
     co_return error;
   }
   if (endpoint_.kind != Endpoint::Kind::unix_socket || progress.connect_errno == 0) co_return error;
-  const ConnectDiagnosis diagnosis = co_await run_blocking(blocking_pool(), [this, number = progress.connect_errno] {
-    return diagnose_connect(blocking_gather_connect_facts(endpoint_.path, number, config_.source, config_.context, environment_));
-  });
+  const ConnectDiagnosis diagnosis = co_await diagnose(progress.connect_errno);
   error.message = fmt::format("cannot connect to the Docker daemon at {}: {}", endpoint_.str(), diagnosis.text());
   co_return error;
+}
+
+Task<ConnectDiagnosis> DaemonLink::diagnose(int connect_errno) {
+  return run_blocking(blocking_pool(), [this, connect_errno] {
+    return diagnose_connect(blocking_gather_connect_facts(endpoint_.path, connect_errno, config_.source, config_.context, environment_));
+  });
 }
 
 Deadline DaemonLink::answer_deadline(Deadline deadline) const { return sooner(deadline, in_or_never(config_.answer_timeout)); }
@@ -310,7 +309,7 @@ Task<void> DaemonLink::run_request(Call call, CallOptions options, Deadline dead
   const ConnectionSlots::Lease slot = co_await calls_.acquire(deadline);
   const bool usual = call.patience == Call::Patience::usual;
   bool was_sent = false;
-  co_await with_retries(call.path, is_idempotent(call.method), usual, std::move(options), deadline,
+  co_await with_retries(call.path, net::is_idempotent(call.method), usual, std::move(options), deadline,
                         [&](net::RequestProgress* progress) { return attempt_again(&request, deadline, progress, out, &was_sent); });
 }
 
@@ -338,7 +337,7 @@ Task<void> DaemonLink::run_open(Call call, CallOptions options, net::BodyMode mo
   const net::ClientRequest request = co_await prepare(&call, deadline);
   out->slot = co_await streams_.acquire(deadline);
   if (mode == net::BodyMode::whole) {
-    co_await with_retries(call.path, is_idempotent(call.method), true, std::move(options), deadline,
+    co_await with_retries(call.path, net::is_idempotent(call.method), true, std::move(options), deadline,
                           [&](net::RequestProgress* progress) { return attempt_open(&request, deadline, progress, out); });
   } else {
     // Never idempotent: once the body's first bytes were pulled from the caller they are gone.
@@ -380,7 +379,7 @@ Task<void> DaemonLink::run_hijack(Call call, CallOptions options, OpenConnection
   const Deadline deadline = deadline_of(call, options);
   const net::ClientRequest request = co_await prepare(&call, deadline);
   out->slot = co_await streams_.acquire(deadline);
-  co_await with_retries(call.path, is_idempotent(call.method), true, std::move(options), deadline,
+  co_await with_retries(call.path, net::is_idempotent(call.method), true, std::move(options), deadline,
                         [&](net::RequestProgress* progress) { return attempt_hijack(&request, deadline, progress, out); });
 }
 

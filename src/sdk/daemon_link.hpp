@@ -13,6 +13,7 @@
 #include "sdk/health.hpp"
 #include "sdk/io_thread.hpp"
 #include "sockerless/config.hpp"
+#include "sockerless/diagnosis.hpp"
 #include "sockerless/host_environment.hpp"
 
 // Internal to sdk/.
@@ -98,6 +99,8 @@ class DaemonLink : public std::enable_shared_from_this<DaemonLink> {
   const ConnectionSlots& calls() const { return calls_; }
   const ConnectionSlots& streams() const { return streams_; }
   std::size_t idle_count() const { return http_.idle_count(); }
+  /// Why the unix socket cannot be connected to, and the ways out. Looks at the machine.
+  Task<ConnectDiagnosis> diagnose(int connect_errno);
   /// Forgets what was learnt of a daemon that may have been replaced: its version and the idle connections.
   void forget_daemon();
   /// A thread for what needs one all the time; started when first asked for.

@@ -5,8 +5,6 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "sockerless/diagnosis.hpp"
-
 namespace sockerless {
 
 namespace {
@@ -83,10 +81,7 @@ class RelayConnections final : public RelayRole {
     const auto error = link_->health().state().last_error;
     const bool is_unix = link_->endpoint().kind == Endpoint::Kind::unix_socket;
     if (!error || !is_unix || error->code == 0 || error->is_api_error()) co_return std::vector<std::string>{};
-    co_return co_await run_blocking(pool_, [this, number = error->code] {
-      const DockerConfig& config = link_->config();
-      return diagnose_connect(blocking_gather_connect_facts(link_->endpoint().path, number, config.source, config.context)).ways_out;
-    });
+    co_return (co_await link_->diagnose(error->code)).ways_out;
   }
 
  private:
@@ -98,7 +93,6 @@ class RelayConnections final : public RelayRole {
   }
 
   std::shared_ptr<DaemonLink> link_;  // shared with the client whose calls it also serves
-  BlockingPool pool_{1};
 };
 
 }  // namespace
