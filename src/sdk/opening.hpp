@@ -21,20 +21,24 @@ T parse_answer(std::string_view body, std::string_view what) {
   }
 }
 
+/// The failure that a message of progress reports, if it does.
+template <typename T>
+std::optional<DockerError> failure_in(const T& message) {
+  if (!message.error_detail && !message.error) return std::nullopt;
+  DockerError failure{.type = DockerErrorType::server_error, .message = message.error.value_or("")};
+  if (message.error_detail) {
+    failure.message = message.error_detail->message.value_or(std::move(failure.message));
+    failure.code = static_cast<int>(message.error_detail->code.value_or(0));
+  }
+  return failure;
+}
+
 /// One message of a stream of JSON. @errors Failure server_error: it reports a failure.
 template <typename T>
 T parse_message(std::string_view line, std::string_view what) {
   T message = parse_answer<T>(line, what);
   if constexpr (requires { message.error_detail; }) {
-    if (message.error_detail || message.error) {
-      std::string text = message.error.value_or("");
-      int code = 0;
-      if (message.error_detail) {
-        text = message.error_detail->message.value_or(std::move(text));
-        code = static_cast<int>(message.error_detail->code.value_or(0));
-      }
-      throw Failure({.type = DockerErrorType::server_error, .code = code, .message = std::move(text)});
-    }
+    if (auto failure = failure_in(message)) throw Failure(*std::move(failure));
   }
   return message;
 }

@@ -30,11 +30,6 @@ Task<SessionPointer> open_upload_head(std::shared_ptr<DaemonLink> link, Call cal
 
 }  // namespace
 
-std::optional<std::string> RawStream::header(std::string_view name) const {
-  const auto value = parts_.session->headers().find(name);
-  return value ? std::optional<std::string>(*value) : std::nullopt;
-}
-
 Task<Result<std::size_t>> RawStream::read(std::span<std::byte> buffer) { return to_result(read_some(parts_.session, buffer)); }
 Task<Result<std::optional<std::string>>> RawStream::next_line() { return to_result(read_line(parts_.session)); }
 Task<Result<void>> RawStream::write(std::span<const std::byte> bytes) { return to_result(write_all(parts_.session, bytes)); }

@@ -22,8 +22,8 @@ class RawStream {
 
   /// Whether output has no frames: the container, or the exec, has a terminal.
   bool is_raw() const { return parts_.session->framing() == StreamSession::Framing::raw; }
-  /// A field of the answer's head; of an upload only once something was read.
-  std::optional<std::string> header(std::string_view name) const;
+  /// Of the answer's head; of an upload only once something was read.
+  const net::Headers& headers() const { return parts_.session->headers(); }
 
   /// At least one byte, as it came; 0 is the clean end. The buffer lives until it is done.
   Task<Result<std::size_t>> read(std::span<std::byte> buffer);

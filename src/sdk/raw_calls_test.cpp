@@ -56,7 +56,7 @@ TEST(RawCalls, OutputKeepsItsFrames) {
     EXPECT_EQ(co_await read_all(*framed), expected);
     auto raw = co_await raw_output(client, describe_container_logs("raw", {.stdout = true}));
     EXPECT_TRUE(raw->is_raw());
-    EXPECT_EQ(raw->header("X-Extra"), "told");
+    EXPECT_EQ(raw->headers().find("X-Extra"), "told");
     EXPECT_EQ(co_await read_all(*raw), "text\r\n");
     const auto missing = co_await raw_output(client, describe_container_logs("y", {.stdout = true}));
     EXPECT_EQ(missing.error().message, "No such container: y");

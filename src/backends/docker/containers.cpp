@@ -1,21 +1,16 @@
 #include <utility>
 
-#include "api/json.hpp"
-#include "api/types_json.hpp"
-#include "backend/internal_codec.hpp"
 #include "backends/docker/failures.hpp"
 #include "backends/docker/requests.hpp"
 #include "backends/docker/roles.hpp"
 #include "backends/docker/streams.hpp"
-#include "base/base64.hpp"
 #include "base/time.hpp"
+#include "sdk/ping.hpp"
 #include "sdk_calls.hpp"
 
 namespace sockerless::docker {
 
 namespace {
-
-constexpr std::string_view kPathStatHeader = "X-Docker-Container-Path-Stat";
 
 /// Work whose first byte comes when the daemon has put everything together.
 Call patient(Call call) {
@@ -23,11 +18,20 @@ Call patient(Call call) {
   return call;
 }
 
+PathStat stat_of(PathInfo info) {
+  return {.name = std::move(info.name),
+          .size = info.size,
+          .mode = info.mode,
+          .mtime = find_rfc3339(info.modified).value_or(kNever),
+          .link_target = std::move(info.link_target)};
+}
+
 PathStat stat_of(const RawStream& archive) {
-  const auto header = archive.header(kPathStatHeader);
-  const auto json = header ? decode_base64(*header) : std::nullopt;
-  if (!json) throw Error::internal("the daemon's archive comes without its path's stat");
-  return api::parse_json<PathStat>(*json);
+  try {
+    return stat_of(path_stat_of(archive.headers()));
+  } catch (const Failure&) {
+    throw Error::internal("the daemon's archive comes without its path's stat");
+  }
 }
 
 }  // namespace
@@ -107,12 +111,7 @@ Task<std::unique_ptr<StatsStream>> DaemonStats::stats(ContainerRef container, St
 }
 
 Task<PathStat> DaemonFiles::stat_path(ContainerRef container, std::string path) {
-  const PathInfo info = co_await value_of(client_.container_archive_info(id_of(container), path));
-  co_return PathStat{.name = info.name,
-                     .size = info.size,
-                     .mode = info.mode,
-                     .mtime = find_rfc3339(info.modified).value_or(kNever),
-                     .link_target = info.link_target};
+  co_return stat_of(co_await value_of(client_.container_archive_info(id_of(container), path)));
 }
 
 Task<ArchiveStream> DaemonFiles::get_archive(ContainerRef container, std::string path) {

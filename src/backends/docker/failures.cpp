@@ -1,7 +1,6 @@
 #include "backends/docker/failures.hpp"
 
-#include "api/json.hpp"
-#include "api/types_json.hpp"
+#include "sdk/opening.hpp"
 
 namespace sockerless::docker {
 
@@ -51,14 +50,7 @@ void throw_if_failure(std::string_view progress_line) {
   } catch (const Error&) {
     return;  // whatever it is, it is passed on
   }
-  if (!message.error && !message.error_detail) return;
-  std::string text = message.error.value_or("");
-  int code = 0;
-  if (message.error_detail) {
-    text = message.error_detail->message.value_or(std::move(text));
-    code = static_cast<int>(message.error_detail->code.value_or(0));
-  }
-  throw Error(code_of_answer(code), std::move(text));
+  if (const auto failure = failure_in(message)) throw error_of(*failure);
 }
 
 }  // namespace sockerless::docker

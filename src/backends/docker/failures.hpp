@@ -14,8 +14,8 @@ namespace sockerless::docker {
 /// always. A daemon that is not there is unavailable, one that is silent deadline_exceeded.
 Error error_of(const DockerError& failure);
 
-/// The failure that a line of progress reports, if it does.
 std::string_view without_line_end(std::string_view line);
+/// @errors the failure that a line of progress reports, if it does.
 void throw_if_failure(std::string_view progress_line);
 
 template <typename T>

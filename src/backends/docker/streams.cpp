@@ -93,11 +93,11 @@ class DaemonSamples final : public StatsStream {
   AsyncMessageReader<api::ContainerStatsResponse> reader_;
 };
 
-class DaemonProgress final : public ByteSource {
+/// Progress, a line of JSON at a time, until one that reports a failure.
+class Progress : public ByteSource {
  public:
-  explicit DaemonProgress(RawStream stream) : stream_(std::move(stream)) {}
-  Task<std::span<const std::byte>> next() override {
-    const std::optional<std::string> line = co_await value_of(stream_.next_line());
+  Task<std::span<const std::byte>> next() final {
+    const std::optional<std::string> line = co_await next_line();
     if (!line) co_return std::span<const std::byte>{};
     throw_if_failure(*line);
     line_ = std::string(without_line_end(*line)) + "\r\n";
@@ -105,8 +105,19 @@ class DaemonProgress final : public ByteSource {
   }
 
  private:
-  RawStream stream_;
+  virtual Task<std::optional<std::string>> next_line() = 0;
+
   std::string line_;
+};
+
+class DaemonProgress final : public Progress {
+ public:
+  explicit DaemonProgress(RawStream stream) : stream_(std::move(stream)) {}
+
+ private:
+  Task<std::optional<std::string>> next_line() override { return value_of(stream_.next_line()); }
+
+  RawStream stream_;
 };
 
 // ---- uploads
@@ -202,25 +213,19 @@ class UploadAnswer {
 };
 
 /// Owns the answer together with the coroutine that reads it; its end ends both.
-class UploadProgress final : public ByteSource {
+class UploadProgress final : public Progress {
  public:
   explicit UploadProgress(std::shared_ptr<UploadAnswer> answer) : answer_(std::move(answer)) {}
   ~UploadProgress() override { answer_->cancel(); }
   UploadProgress(const UploadProgress&) = delete;
   UploadProgress& operator=(const UploadProgress&) = delete;
 
-  Task<std::span<const std::byte>> next() override {
-    const std::optional<std::string> line = co_await answer_->next_line();
-    if (!line) co_return std::span<const std::byte>{};
-    throw_if_failure(*line);
-    line_ = std::string(without_line_end(*line)) + "\r\n";
-    co_return as_bytes(line_);
-  }
   Task<void> send(ByteSource& body) { return answer_->send(body); }
 
  private:
+  Task<std::optional<std::string>> next_line() override { return answer_->next_line(); }
+
   std::shared_ptr<UploadAnswer> answer_;  // shared with UploadAnswer::collect
-  std::string line_;
 };
 
 Task<std::unique_ptr<UploadProgress>> start_upload(RawStream stream, std::unique_ptr<ByteSource> body) {
