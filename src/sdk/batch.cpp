@@ -26,13 +26,6 @@ struct BatchStep {
 
 namespace {
 
-/// False: it was so already.
-bool changed(const Result<void>& result) {
-  if (!result && result.error().type == DockerErrorType::not_modified) return false;
-  value_or_throw(result);
-  return true;
-}
-
 void start(const Client& client, const std::string& id, const CallBudget& budget) {
   std::ignore = changed(client.container_start(id, {}, budget.next()));  // so already: by somebody else, as it should be
 }
@@ -137,9 +130,7 @@ Batch& Batch::start_container(std::string name) {
 
 Batch& Batch::stop_container(std::string name, std::optional<std::chrono::seconds> grace) {
   return add({.text = "stop container " + name, .act = [name, grace](const Client& client, const CallBudget& budget) -> Undo {
-                std::optional<std::int64_t> seconds;
-                if (grace) seconds = grace->count();
-                if (!changed(client.container_stop(name, {.t = seconds}, budget.next()))) return {};
+                if (!changed(client.container_stop(name, {.t = seconds_of(grace)}, budget.next()))) return {};
                 return [name](const Client& undoing, const CallBudget& time) { start(undoing, name, time); };
               }});
 }

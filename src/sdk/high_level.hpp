@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,18 @@ template <typename T>
 T value_or_throw(Result<T> result) {
   if (!result) throw Failure(std::move(result).error());
   if constexpr (!std::is_void_v<T>) return std::move(result).value();
+}
+
+/// False: it was so already, which is what its caller wants. @errors Failure.
+inline bool changed(const Result<void>& result) {
+  if (!result && result.error().type == DockerErrorType::not_modified) return false;
+  value_or_throw(result);
+  return true;
+}
+
+/// As the endpoints' parameter `t` has it.
+inline std::optional<std::int64_t> seconds_of(std::optional<std::chrono::seconds> grace) {
+  return grace ? std::optional<std::int64_t>(grace->count()) : std::nullopt;
 }
 
 /// The time of several calls that are one to their caller.

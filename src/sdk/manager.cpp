@@ -16,16 +16,6 @@ std::string status_text(const Client& client, const ContainerInfo& info, const C
   return info.state;  // it was removed meanwhile
 }
 
-/// "already so" is what was wanted.
-Result<void> done_or_so_already(Result<void> result) {
-  if (!result && result.error().type == DockerErrorType::not_modified) return {};
-  return result;
-}
-
-std::optional<std::int64_t> seconds_of(std::optional<std::chrono::seconds> grace) {
-  return grace ? std::optional(static_cast<std::int64_t>(grace->count())) : std::nullopt;
-}
-
 bool has_ended(const api::ContainerInspectResponse& container) {
   if (!container.state || !container.state->status) return false;
   const auto status = container.state->status->value();
@@ -79,7 +69,7 @@ Result<std::vector<ContainerInfo>> DockerManager::list_containers(const ListOpti
 }
 
 Result<void> DockerManager::stop(std::string_view name, std::optional<std::chrono::seconds> grace, CallOptions options) const {
-  return done_or_so_already(client_.container_stop(name, {.t = seconds_of(grace)}, std::move(options)));
+  return without_throwing([&] { std::ignore = changed(client_.container_stop(name, {.t = seconds_of(grace)}, std::move(options))); });
 }
 
 Result<void> DockerManager::restart(std::string_view name, std::optional<std::chrono::seconds> grace, CallOptions options) const {

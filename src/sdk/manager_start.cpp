@@ -112,9 +112,7 @@ class Start {
     if (info.state == "paused") {
       value_or_throw(client_.container_unpause(info.id, budget_.next()));
     } else if (info.state != "running") {
-      const Result<void> started = client_.container_start(info.id, {}, budget_.next());
-      if (!started && started.error().type != DockerErrorType::not_modified) throw Failure(started.error());
-      done_.was_started = started.has_value();
+      done_.was_started = changed(client_.container_start(info.id, {}, budget_.next()));
     }
     return true;
   }
