@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "base/error.hpp"
+#include "tests/support/dockerd.hpp"
 #include "tests/support/http_probe.hpp"
 
 namespace sockerless::bench {
@@ -53,22 +54,18 @@ void Peer::import_image(const std::string& rootfs_tar) {
   HttpProbe(socket_).upload("/images/create?fromSrc=-&repo=bench&tag=latest", rootfs_tar);
 }
 
-std::optional<Peer> start_sockerless(const std::filesystem::path& program, const std::string& backend, int threads) {
+std::optional<Peer> start_sockerless(const std::filesystem::path& program, const std::string& backend, int threads,
+                                     const std::vector<std::string>& more) {
   auto directory = std::make_shared<TempDir>();
   const std::string socket = directory->path() / "s.sock";
-  return start("sockerless " + backend,
-               {program.string(), "serve", "--backend", backend, "--host", "unix://" + socket, "--state", directory->path() / "state",
-                "--threads", std::to_string(threads), "--log-level", "warn"},
-               socket, directory);
-}
-
-std::optional<Peer> start_relay(const std::filesystem::path& program, const Peer& dockerd) {
-  auto directory = std::make_shared<TempDir>();
-  const std::string socket = directory->path() / "s.sock";
-  return start("sockerless docker",
-               {program.string(), "serve", "--backend", "docker", "--docker-host", "unix://" + dockerd.socket(), "--host",
-                "unix://" + socket, "--state", directory->path() / "state", "--log-level", "warn"},
-               socket, directory);
+  std::vector<std::string> command{program.string(), "serve",
+                                   "--backend",      backend,
+                                   "--host",         "unix://" + socket,
+                                   "--state",        directory->path() / "state",
+                                   "--threads",      std::to_string(threads),
+                                   "--log-level",    "warn"};
+  command.insert(command.end(), more.begin(), more.end());
+  return start("sockerless " + backend, std::move(command), socket, directory);
 }
 
 std::optional<Peer> start_nginx() {
@@ -90,11 +87,8 @@ std::optional<Peer> start_nginx() {
 std::optional<Peer> start_dockerd() {
   if (!is_installed("dockerd")) return std::nullopt;
   auto directory = std::make_shared<TempDir>();
-  const std::string at = directory->path();
-  return start("dockerd",
-               {"dockerd", "--data-root", at + "/data", "--exec-root", at + "/exec", "--pidfile", at + "/pid", "-H",
-                "unix://" + at + "/d.sock", "--bridge", "none", "--iptables=false", "--ip6tables=false"},
-               at + "/d.sock", directory);
+  const std::string socket = directory->path() / "d.sock";
+  return start("dockerd", dockerd_command(directory->path(), socket), socket, directory);
 }
 
 std::optional<Peer> start_podman(const std::string& runtime) {

@@ -34,9 +34,9 @@ class Peer {
 };
 
 /// Starts one and waits until it answers. nullopt: not installed here.
-std::optional<Peer> start_sockerless(const std::filesystem::path& program, const std::string& backend, int threads);
-/// In front of a dockerd.
-std::optional<Peer> start_relay(const std::filesystem::path& program, const Peer& dockerd);
+/// @param threads  0: one a core. @param more  flags of `serve`.
+std::optional<Peer> start_sockerless(const std::filesystem::path& program, const std::string& backend, int threads,
+                                     const std::vector<std::string>& more = {});
 std::optional<Peer> start_nginx();
 std::optional<Peer> start_dockerd();
 /// @param runtime  the OCI runtime it is to use: the one that runs beside it.

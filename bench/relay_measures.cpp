@@ -81,7 +81,7 @@ void measure_relay(Bench& bench) {
     return;
   }
   dockerd->import_image(bench.rootfs);
-  const auto relay = start_relay(bench.program, *dockerd);
+  const auto relay = start_sockerless(bench.program, "docker", 0, {"--docker-host", "unix://" + dockerd->socket()});
   measure_latency(bench, *dockerd, *relay);
   const std::string large = with_large_file(*dockerd);
   measure_throughput(bench, "docker cp of 500 MB", *dockerd, *relay, [&large](const Peer& peer) { return copy_rate(peer, large); });

@@ -36,6 +36,11 @@ std::string command_line_of(pid_t pid) {
 
 }  // namespace
 
+std::vector<std::string> dockerd_command(const std::string& directory, const std::string& socket) {
+  return {"dockerd", "--data-root",      directory + "/data", "--exec-root", directory + "/exec", "--pidfile",        directory + "/pid",
+          "--host",  "unix://" + socket, "--bridge",          "none",        "--iptables=false",  "--ip6tables=false"};
+}
+
 Dockerd::Dockerd() : socket_((directory_.path() / "d.sock").string()) {
   if (!is_installed("dockerd")) throw Error::unavailable("dockerd is not installed: apt-get install docker.io");
   start();
@@ -56,11 +61,8 @@ Dockerd::~Dockerd() {
 }
 
 void Dockerd::spawn() {
-  const std::string at = directory_.path().string();
   process_.reset();
-  process_.emplace(std::vector<std::string>{"dockerd", "--data-root", at + "/data", "--exec-root", at + "/exec", "--pidfile", at + "/pid",
-                                            "--host", host(), "--bridge", "none", "--iptables=false", "--ip6tables=false"},
-                   directory_.path() / "dockerd.log");
+  process_.emplace(dockerd_command(directory_.path().string(), socket_), directory_.path() / "dockerd.log");
 }
 
 void Dockerd::start() {
