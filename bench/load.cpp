@@ -44,6 +44,18 @@ struct LoadConnection {
 
 }  // namespace
 
+OnCore::OnCore(int index) {
+  ::sched_getaffinity(0, sizeof before_, &before_);
+  int left = index % CPU_COUNT(&before_);
+  cpu_set_t chosen{};
+  for (int core = 0; core < CPU_SETSIZE; ++core) {
+    if (CPU_ISSET(core, &before_) && left-- == 0) CPU_SET(core, &chosen);
+  }
+  ::sched_setaffinity(0, sizeof chosen, &chosen);
+}
+
+OnCore::~OnCore() { ::sched_setaffinity(0, sizeof before_, &before_); }
+
 double requests_per_second(const std::string& socket_path, const std::string& target, int connections, std::chrono::milliseconds duration) {
   const std::string request = fmt::format("GET {} HTTP/1.1\r\nHost: docker\r\n\r\n", target);
   const UniqueFd poll(::epoll_create1(EPOLL_CLOEXEC));

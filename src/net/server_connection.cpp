@@ -2,6 +2,7 @@
 
 #include <ctime>
 
+#include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 
 #include "base/error.hpp"
@@ -17,6 +18,7 @@ Logger log("net");
 
 constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::max();
 constexpr std::size_t kMaxDrain = 256UL * 1024;        // of a body the handler did not want
+constexpr std::size_t kCopiedBody = 512;               // up to there a copy costs less than a second piece to send
 constexpr std::size_t kBackgroundLimit = 64UL * 1024;  // bytes kept while until_client_gone watches
 constexpr std::chrono::seconds kLingerTime{2};
 
@@ -141,8 +143,18 @@ Task<bool> ServerConnection::read_head() {
     if (idle_ && stopping_) co_return false;
     if (!armed) arm(idle_ && status_ != 0 ? limits.idle_timeout : limits.header_timeout);
     armed = !idle_;
+    if (idle_ && status_ != 0 && co_await arrived_meanwhile()) continue;
     if (!co_await fill()) co_return false;
   }
+}
+
+/// A read right after the answer finds nothing, and costs a system call. When the other connections have had their turn the next request
+/// is often there.
+Task<bool> ServerConnection::arrived_meanwhile() {
+  co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+  const std::size_t count = reading_ ? 0 : transport_->try_read(input_.prepare());
+  input_.commit(count);
+  co_return count > 0;
 }
 
 Task<void> ServerConnection::refuse(Refusal refusal) {
@@ -210,15 +222,19 @@ Task<void> ServerConnection::answer_failure(std::exception_ptr failure) {
 
 // ---- input
 
+/// While it lives, somebody awaits the transport's bytes.
+struct ServerConnection::Reading {
+  explicit Reading(ServerConnection& reader) : connection(reader) { connection.reading_ = true; }
+  ~Reading() {
+    connection.reading_ = false;
+    connection.input_changed_.notify();
+  }
+  Reading(const Reading&) = delete;
+  Reading& operator=(const Reading&) = delete;
+  ServerConnection& connection;
+};
+
 Task<std::size_t> ServerConnection::read_transport(std::span<std::byte> buffer) {
-  struct Reading {
-    ServerConnection& connection;
-    explicit Reading(ServerConnection& c) : connection(c) { connection.reading_ = true; }
-    ~Reading() {
-      connection.reading_ = false;
-      connection.input_changed_.notify();
-    }
-  };
   const Reading reading(*this);
   const std::size_t count = co_await transport_->read_some(buffer);
   if (count == 0) client_closed_ = true;
@@ -232,7 +248,9 @@ Task<bool> ServerConnection::fill() {
     co_await input_changed_.wait();
     co_return !client_closed_ || !input_.empty();
   }
-  const std::size_t count = co_await read_transport(input_.prepare());
+  const Reading reading(*this);  // not read_transport: a frame less for every request
+  const std::size_t count = co_await transport_->read_some(input_.prepare());
+  if (count == 0) client_closed_ = true;
   input_.commit(count);
   co_return count > 0;
 }
@@ -473,7 +491,9 @@ Task<void> ServerConnection::send(Pieces pieces) {
 Pieces ServerConnection::begin_whole_answer(int status, const Headers& headers, std::string_view body) {
   begin_answer(status);
   build_head(status, headers, AnswerKind::whole, body.size());
-  const Pieces pieces{out_, answer_has_body(status) ? body : std::string_view(), {}};
+  if (!answer_has_body(status)) body = {};
+  if (body.size() <= kCopiedBody) out_.append(std::exchange(body, {}));
+  const Pieces pieces{out_, body, {}};
   return without_prefix(pieces, transport_->try_write(pieces));
 }
 

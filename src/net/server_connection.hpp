@@ -74,6 +74,8 @@ class ServerConnection final : public Exchange,
   Task<void> answer_failure(std::exception_ptr failure);
   Task<void> linger();
 
+  struct Reading;
+  Task<bool> arrived_meanwhile();
   Task<bool> fill();
   Task<std::size_t> read_transport(std::span<std::byte> buffer);
   Task<std::size_t> read_plain_body(std::span<std::byte> buffer);

@@ -42,6 +42,11 @@ class PlainTransport final : public Transport {
     co_return count;
   }
 
+  std::size_t try_read(std::span<std::byte> buffer) override {
+    const ssize_t count = socket_.is_open() ? ::recv(socket_.fd(), buffer.data(), buffer.size(), MSG_DONTWAIT) : -1;
+    return count > 0 ? static_cast<std::size_t>(count) : 0;  // end and failure stay for read_some to see
+  }
+
   std::size_t try_write(const Pieces& pieces) override {
     if (!socket_.is_open()) throw Error::cancelled();
     std::array<iovec, 3> vectors{};
@@ -54,7 +59,9 @@ class PlainTransport final : public Transport {
     message.msg_iov = vectors.data();
     message.msg_iovlen = used;
     for (;;) {
-      const ssize_t sent = ::sendmsg(socket_.fd(), &message, MSG_NOSIGNAL);
+      const ssize_t sent = used == 1
+                               ? ::send(socket_.fd(), vectors[0].iov_base, vectors[0].iov_len, MSG_NOSIGNAL)  // the kernel's short way
+                               : ::sendmsg(socket_.fd(), &message, MSG_NOSIGNAL);
       if (sent >= 0) return static_cast<std::size_t>(sent);
       if (errno == EAGAIN || errno == EWOULDBLOCK) return 0;
       if (errno != EINTR) throw Error(ErrorCode::unavailable, "the connection was closed by the peer", std::strerror(errno));

@@ -35,6 +35,8 @@ class Transport {
   /// At least one byte; 0: the peer has half-closed. Loses nothing when it is cancelled.
   /// @errors unavailable: the connection broke. cancelled: close() was called, or cancelled.
   virtual Task<std::size_t> read_some(std::span<std::byte> buffer) = 0;
+  /// Bytes that are there at once; 0: read_some tells why there are none. TLS keeps its bytes to itself: always 0.
+  virtual std::size_t try_read(std::span<std::byte> /*buffer*/) { return 0; }
   /// Hands the kernel what it takes at once; returns how much. Bytes that were not taken must be offered again, first.
   virtual std::size_t try_write(const Pieces& pieces) = 0;
   /// Waits until try_write may take more.
