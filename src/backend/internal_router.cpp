@@ -58,12 +58,12 @@ class MessageWriter {
 
  private:
   struct Turn {
-    explicit Turn(MessageWriter& writer) : writer_(writer) { writer_.busy_ = true; }
+    explicit Turn(MessageWriter& its) : writer(its) { writer.busy_ = true; }
     ~Turn() {
-      writer_.busy_ = false;
-      writer_.free_.notify();
+      writer.busy_ = false;
+      writer.free_.notify();
     }
-    MessageWriter& writer_;
+    MessageWriter& writer;
   };
 
   Task<void> write(net::WebSocket::Message message) {

@@ -73,7 +73,7 @@ void add_stream_routes(Router& router) {
       routes::kContainerLogsStream,
       +[](Backend& b, std::string id, LogOptions o) {
         o.follow = true;
-        return containers(b).logs({std::move(id)}, std::move(o));
+        return containers(b).logs({std::move(id)}, o);
       },
       serve_output);
   router.add(

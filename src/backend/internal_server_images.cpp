@@ -15,6 +15,7 @@ CommitRole& committer(Backend& backend) { return require(backend.committer(), ba
 
 std::vector<ImageRef> refs_of(std::vector<std::string> names) {
   std::vector<ImageRef> refs;
+  refs.reserve(names.size());
   for (std::string& name : names) refs.push_back({std::move(name)});
   return refs;
 }

@@ -82,10 +82,10 @@ Task<api::ContainerPruneResponse> RemoteContainers::prune(api::Filters filters) 
 
 Task<OutputStream> RemoteContainers::logs(ContainerRef container, LogOptions options) {
   if (options.follow) {
-    co_return co_await read_output(co_await wire_.connect(routes::kContainerLogsStream, std::move(container.text), std::move(options)));
+    co_return co_await read_output(co_await wire_.connect(routes::kContainerLogsStream, std::move(container.text), options));
   }
   const auto& route = routes::kContainerLogs;
-  Incoming answer = co_await wire_.open(make_outgoing(route.method, route.path, container.text, std::move(options)), nullptr);
+  Incoming answer = co_await wire_.open(make_outgoing(route.method, route.path, container.text, options), nullptr);
   const bool raw = answer.head.headers.find("Content-Type").value_or("") == content_type(Framing::raw);
   co_return OutputStream{raw ? Framing::raw : Framing::multiplexed, std::move(answer.body)};
 }

@@ -45,7 +45,8 @@ Task<void> forward_output(ByteStream& stream, Framing framing) {
 Task<void> forward_stdin_quietly(BlockingPool& pool, ByteStream& stream) {
   try {
     co_await forward_stdin(pool, stream);
-  } catch (const Error&) {  // the process has closed its input or ended: the output says the rest
+  } catch (const Error& closed) {
+    std::ignore = closed;  // the process has closed its input or ended: the output says the rest
   }
 }
 
@@ -54,7 +55,8 @@ Task<void> pass_size(Daemon& daemon, std::string target) {
   if (!size) co_return;
   try {
     co_await daemon.post(target + query_of({{"h", std::to_string(size->height)}, {"w", std::to_string(size->width)}}));
-  } catch (const Error&) {  // it has ended meanwhile: there is nothing left to resize
+  } catch (const Error& gone) {
+    std::ignore = gone;  // it has ended meanwhile: there is nothing left to resize
   }
 }
 

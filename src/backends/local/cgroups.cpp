@@ -85,6 +85,7 @@ std::string CgroupHost::directory(const std::string& controller, const std::stri
 
 std::vector<std::string> CgroupHost::directories(const std::string& group) const {
   std::vector<std::string> result;
+  result.reserve(mount_points_.size() + 1);
   for (const auto& point : mount_points_) result.push_back(point + group);
   if (version_ == 1) result.push_back(std::string(kBase) + "/unified" + group);
   return result;

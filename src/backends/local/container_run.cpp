@@ -21,7 +21,7 @@ namespace json = boost::json;
 
 namespace {
 
-Logger log_("local");
+Logger log("local");
 
 constexpr auto kDeleteTimeout = std::chrono::seconds(20);
 constexpr int kLostExitCode = 137;
@@ -51,7 +51,7 @@ WorkloadExit parse_exit_record(const std::string& text) {
   result.oom_killed = oom != nullptr && oom->is_bool() && oom->as_bool();
   result.error = text_of(record, "error");
   if (const auto* dropped = record.if_contains("log_dropped"); dropped != nullptr && dropped->is_int64() && dropped->as_int64() > 0) {
-    log_.warn("container output was dropped: the disk was full bytes={}", dropped->as_int64());
+    log.warn("container output was dropped: the disk was full bytes={}", dropped->as_int64());
   }
   return result;
 }
@@ -70,7 +70,7 @@ void blocking_clean_run(const std::vector<std::string>& runtime, const CgroupHos
     auto command = runtime;
     command.insert(command.end(), {"delete", "--force", id.str()});
     const ProgramResult result = blocking_run_program(command, kDeleteTimeout);
-    if (result.timed_out) log_.warn("the runtime's delete hung id={}", id.str());
+    if (result.timed_out) log.warn("the runtime's delete hung id={}", id.str());
   }
   cgroups.blocking_remove(container_cgroup(id.str()));
   blocking_unmount_all(directory);
@@ -83,7 +83,7 @@ void blocking_clean_run(const std::vector<std::string>& runtime, const CgroupHos
 
 WorkloadExit blocking_bury_lost_run(const std::vector<std::string>& runtime, const CgroupHost& cgroups, const ContainerId& id,
                                     const std::string& directory) {
-  log_.error("a container's monitor is lost id={}", id.str());
+  log.error("a container's monitor is lost id={}", id.str());
   blocking_clean_run(runtime, cgroups, id, directory);
   WorkloadExit lost;
   lost.exit_code = kLostExitCode;

@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-Logger log_("local");
+Logger log("local");
 
 constexpr auto kMonitorEndTimeout = std::chrono::seconds(30);
 constexpr std::size_t kIdDigits = 64;
@@ -72,7 +72,7 @@ void ContainerStore::blocking_clean(const ContainerId& id, const std::string& di
 }
 
 std::string ContainerStore::blocking_set_aside(const ContainerId& id) {
-  const std::string aside = fmt::format("{}/{}-{}", removing_, id.str(), system_random().hex64().substr(0, 8));
+  std::string aside = fmt::format("{}/{}-{}", removing_, id.str(), system_random().hex64().substr(0, 8));
   if (::rename(directory_of(id).c_str(), aside.c_str()) == 0) return aside;
   if (errno == ENOENT) return {};
   throw from_errno(errno, "remove the container's directory");
@@ -99,7 +99,7 @@ void ContainerStore::blocking_resume_removal(const std::string& remains) {
 /// Ends whatever runs in the directory and removes it: nobody knows this container.
 void ContainerStore::blocking_remove_stranger(const ContainerId& id) {
   const std::string directory = directory_of(id);
-  log_.warn("removing a container nobody knows id={}", id.str());
+  log.warn("removing a container nobody knows id={}", id.str());
   blocking_command(directory, MessageKind::signal, SIGKILL, 0);
   blocking_wait_unlocked(directory, kMonitorEndTimeout);
   blocking_clean(id, directory);
@@ -146,7 +146,7 @@ ContainerStore::Found ContainerStore::blocking_restore_one(const ContainerId& id
       return found;
     }
   }
-  if (!blocking_wait_unlocked(directory, kMonitorEndTimeout)) log_.error("a container's monitor does not end id={}", id.str());
+  if (!blocking_wait_unlocked(directory, kMonitorEndTimeout)) log.error("a container's monitor does not end id={}", id.str());
   found.workload.exit = blocking_read_exit_record(directory);
   const bool ran = fs::exists(directory + "/" + kPidFileName);
   const bool left_over = ran || blocking_is_mount_point(directory + "/rootfs");

@@ -87,6 +87,7 @@ class LocalImages final : public ImageDriver {
     auto addition = std::make_unique<ImageStore::Addition>(*store_);
     std::exception_ptr failure;
     std::vector<NamedImage> loaded;
+    loaded.reserve(images.size());
     try {
       for (const oci::ArchivedImage& image : images) co_await add_layers(addition.get(), &image, &progress);
       loaded = co_await run_blocking(pool_, [&] { return commit(*addition, images); });
@@ -154,6 +155,7 @@ class LocalImages final : public ImageDriver {
     for (const auto& image : images) documents.push_back(image.document);
     const auto stored = addition.blocking_commit(documents);
     std::vector<NamedImage> loaded;
+    loaded.reserve(images.size());
     for (std::size_t i = 0; i < images.size(); ++i) loaded.push_back({facts_of(stored[i]), images[i].references, {}});
     return loaded;
   }

@@ -143,6 +143,7 @@ void ImageStore::load_state() {
       return !held;
     });
     std::vector<oci::Digest> found;
+    found.reserve(state.layers.size());
     for (const auto& [diff_id, layer] : state.layers) found.push_back(diff_id);
     drop_unused(state, found, doomed);
   });
@@ -177,6 +178,7 @@ StoredImage ImageStore::stored(const State& state, const Image& image) const {
 std::vector<StoredImage> ImageStore::blocking_list() const {
   return state_.read([this](const State& state) {
     std::vector<StoredImage> all;
+    all.reserve(state.images.size());
     for (const auto& [id, image] : state.images) all.push_back(stored(state, image));
     return all;
   });
@@ -354,6 +356,7 @@ void ImageStore::blocking_release(const std::string& name) {
 std::vector<std::string> ImageStore::holds() const {
   return state_.read([](const State& state) {
     std::vector<std::string> names;
+    names.reserve(state.holds.size());
     for (const auto& [name, image] : state.holds) names.push_back(name);
     return names;
   });
