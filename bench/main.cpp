@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/error.hpp"
+#include "bench/copier.hpp"
 #include "bench/measures.hpp"
 
 int main(int argc, char** argv) {
@@ -12,11 +13,14 @@ int main(int argc, char** argv) {
   CLI::App app("Measures Sockerless beside its peers");
   std::string json_file;
   std::vector<std::string> only;
+  std::vector<std::string> copy;
   app.add_option("--json", json_file, "file for the figures");
   app.add_option("--only", only, "groups to measure")->delimiter(',');
+  app.add_option("--copy", copy, "be the bare copier between two sockets")->expected(2)->group("");  // start_copier's
   CLI11_PARSE(app, argc, argv);
   Report report;
   try {
+    if (copy.size() == 2) copy_between(copy[0], copy[1]);
     Bench bench{
         .program = std::filesystem::canonical("/proc/self/exe").parent_path() / "sockerless", .rootfs = busybox_rootfs(), .report = report};
     for (const auto& [name, measure] : measures()) {

@@ -91,6 +91,12 @@ std::optional<Peer> start_dockerd() {
   return start("dockerd", dockerd_command(directory->path(), socket), socket, directory);
 }
 
+std::optional<Peer> start_copier(const Peer& to) {
+  auto directory = std::make_shared<TempDir>();
+  const std::string socket = directory->path() / "c.sock";
+  return start("bare copier", {std::filesystem::canonical("/proc/self/exe"), "--copy", socket, to.socket()}, socket, directory);
+}
+
 std::optional<Peer> start_podman(const std::string& runtime) {
   if (!is_installed("podman")) return std::nullopt;
   auto directory = std::make_shared<TempDir>();

@@ -39,6 +39,8 @@ std::optional<Peer> start_sockerless(const std::filesystem::path& program, const
                                      const std::vector<std::string>& more = {});
 std::optional<Peer> start_nginx();
 std::optional<Peer> start_dockerd();
+/// The bare copier (copier.hpp) in front of another peer.
+std::optional<Peer> start_copier(const Peer& to);
 /// @param runtime  the OCI runtime it is to use: the one that runs beside it.
 std::optional<Peer> start_podman(const std::string& runtime);
 

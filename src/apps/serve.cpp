@@ -97,9 +97,8 @@ Task<void> serve_until_stopped(Program& program, const Settings& settings) {
     metrics.count(exchange.request().method, status, duration);
     log_request(exchange, status, duration);
   };
-  net::HttpServer& server = server_slot.emplace(
-      program.executor(), make_frontend(*backend, frontend),
-      net::ServerOptions{.constant_headers = frontend_headers(frontend), .on_done = on_done, .single_threaded = program.single_threaded()});
+  net::HttpServer& server = server_slot.emplace(program.executors(), make_frontend(*backend, frontend),
+                                                net::ServerOptions{.constant_headers = frontend_headers(frontend), .on_done = on_done});
   listen_everywhere(server, settings);
   log.info("ready backend={} version={}", backend->capabilities().backend, SOCKERLESS_VERSION);
   co_await program.until_stop_signal();

@@ -106,8 +106,7 @@ Task<void> serve(Program& program, const Settings& settings, const BackendProgra
     log.info("stopped before it was ready");
     co_return;
   }
-  net::HttpServer server(program.executor(), make_internal_server(*backend),
-                         {.on_done = log_request, .single_threaded = program.single_threaded()});
+  net::HttpServer server(program.executors(), make_internal_server(*backend), {.on_done = log_request});
   for (const net::Address& address : addresses_of(settings)) server.listen(address, {.insecure = settings.get_bool("insecure")});
   log.info("ready backend={} version={}", backend->capabilities().backend, backend->capabilities().version);
   co_await program.until_stop_signal();

@@ -51,9 +51,10 @@ class RelayRole {
 
   virtual ~RelayRole() = default;
 
-  /// @param reuse  whether it may be a connection that served requests before.
+  /// @param kept  one of its connections, of an earlier attempt, to be taken if it is still good; may be null.
+  /// @param reuse  whether it may be another connection that served requests before.
   /// @errors DaemonUnreachable: it cannot be reached, or could not be a moment ago and it is not yet time to try again.
-  virtual Task<std::unique_ptr<Attempt>> begin(net::Reuse reuse) = 0;
+  virtual Task<std::unique_ptr<Attempt>> begin(net::RawConnection* kept, net::Reuse reuse) = 0;
   /// Asks the daemon. A stream's end alone does not tell a daemon that is done from one that died.
   virtual Task<bool> is_alive() = 0;
   virtual ConnectionHealth health() const = 0;

@@ -1,14 +1,16 @@
 #include "base/program.hpp"
 
+#include <atomic>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <thread>
 #include <vector>
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <boost/asio/strand.hpp>
 
 #include "base/error.hpp"
 
@@ -24,12 +26,14 @@ std::size_t thread_count(std::size_t wanted) {
 }  // namespace
 
 struct Program::Impl {
-  explicit Impl(std::size_t io_threads)
-      : threads(thread_count(io_threads)), context(static_cast<int>(threads)), stop_signals(context, SIGTERM, SIGINT) {}
+  explicit Impl(std::size_t io_threads) {
+    for (std::size_t i = 0; i < thread_count(io_threads); ++i) contexts.push_back(std::make_unique<asio::io_context>(1));
+    stop_signals.emplace(*contexts.front(), SIGTERM, SIGINT);
+  }
 
-  const std::size_t threads;
-  asio::io_context context;
-  asio::signal_set stop_signals;
+  std::vector<std::unique_ptr<asio::io_context>> contexts;  // one a thread, the first being the main thread's
+  std::atomic<std::size_t> next = 0;
+  std::optional<asio::signal_set> stop_signals;
   // Threads of the pool mostly sleep in system calls: a few more than there are cores.
   BlockingPool blocking_pool{8};
 };
@@ -37,13 +41,17 @@ struct Program::Impl {
 Program::Program(std::size_t io_threads) : impl_(std::make_unique<Impl>(io_threads)) {}
 Program::~Program() = default;
 
-asio::any_io_executor Program::executor() { return impl_->context.get_executor(); }
-bool Program::single_threaded() const { return impl_->threads == 1; }
+asio::any_io_executor Program::executor() { return impl_->contexts.front()->get_executor(); }
+
+ExecutorSource Program::executors() {
+  return [this]() -> asio::any_io_executor { return impl_->contexts[impl_->next++ % impl_->contexts.size()]->get_executor(); };
+}
+
 BlockingPool& Program::blocking_pool() { return impl_->blocking_pool; }
 
 Task<void> Program::until_stop_signal() {
-  co_await impl_->stop_signals.async_wait(asio::use_awaitable);
-  impl_->stop_signals.async_wait([](const boost::system::error_code& error, int number) {
+  co_await impl_->stop_signals->async_wait(asio::use_awaitable);
+  impl_->stop_signals->async_wait([](const boost::system::error_code& error, int number) {
     if (!error) std::_Exit(128 + number);
   });
 }
@@ -51,14 +59,20 @@ Task<void> Program::until_stop_signal() {
 int Program::run(const std::function<Task<void>(Program&)>& main) {
   std::signal(SIGPIPE, SIG_IGN);
   std::exception_ptr failure;
-  asio::co_spawn(asio::make_strand(impl_->context), main(*this), [this, &failure](std::exception_ptr result) {
+  asio::io_context& first = *impl_->contexts.front();
+  asio::co_spawn(first, main(*this), [this, &failure](std::exception_ptr result) {
     failure = std::move(result);
-    impl_->stop_signals.cancel();
+    impl_->stop_signals->cancel();
   });
   {
     std::vector<std::jthread> others;
-    for (std::size_t i = 1; i < impl_->threads; ++i) others.emplace_back([this] { impl_->context.run(); });
-    impl_->context.run();
+    std::vector<asio::executor_work_guard<asio::io_context::executor_type>> busy;  // they go before the threads, which end then
+    for (std::size_t i = 1; i < impl_->contexts.size(); ++i) {
+      asio::io_context& context = *impl_->contexts[i];
+      busy.emplace_back(context.get_executor());
+      others.emplace_back([&context] { context.run(); });
+    }
+    first.run();
   }
   if (!failure) return 0;
   std::fprintf(stderr, "%s\n", error_of(failure).what());

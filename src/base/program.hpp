@@ -10,6 +10,8 @@ namespace sockerless {
 
 /// What a daemon's main function stands on: I/O threads, the blocking pool, the two stop signals.
 ///
+/// Each I/O thread has an io_context of its own, so that work which stays on a thread wakes no other and takes no contended lock.
+///
 ///   Program program(threads);
 ///   return program.run([](Program& p) -> Task<void> { ...; co_await p.until_stop_signal(); ...; });
 class Program {
@@ -20,15 +22,16 @@ class Program {
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
 
+  /// The first thread's, which runs `main`.
   asio::any_io_executor executor();
-  /// True if one thread runs everything: strands are not needed then.
-  bool single_threaded() const;
+  /// The threads' in turn.
+  ExecutorSource executors();
   BlockingPool& blocking_pool();
 
   /// Returns at SIGTERM or SIGINT; a second one ends the process at once.
   Task<void> until_stop_signal();
 
-  /// Runs `main` on a strand until it returns and nothing is left to do. SIGPIPE is ignored.
+  /// Runs `main` until it returns, having ended what it started on other threads, and nothing is left to do. SIGPIPE is ignored.
   /// @return 0, or 1 after printing the failure to standard error.
   int run(const std::function<Task<void>(Program&)>& main);
 

@@ -11,6 +11,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
 #include <boost/asio/this_coro.hpp>
 
 #include "base/error.hpp"
@@ -31,6 +32,10 @@ void rethrow(const std::exception_ptr& failure) {
 }
 
 }  // namespace
+
+ExecutorSource strands_of(asio::any_io_executor executor) {
+  return [executor = std::move(executor)]() -> asio::any_io_executor { return asio::make_strand(executor); };
+}
 
 BlockingPool::BlockingPool(std::size_t threads) : pool_(threads) {}
 

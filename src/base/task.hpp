@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -29,6 +30,11 @@ namespace asio = boost::asio;
 /// A coroutine that may wait. Runs on the executor it was spawned on, which is a strand or a single thread.
 template <typename T = void>
 using Task = asio::awaitable<T>;
+
+/// Where new work goes. Each call gives an executor that runs one thing at a time.
+using ExecutorSource = std::function<asio::any_io_executor()>;
+/// A new strand of `executor` each time.
+ExecutorSource strands_of(asio::any_io_executor executor);
 
 /// Threads for whatever blocks: SQLite, files, name look-up, archives. I/O threads never block.
 class BlockingPool {

@@ -87,13 +87,17 @@ class Relay::Watch final : public net::RelayWatch {
 };
 
 Task<void> Relay::attempt(net::Exchange& exchange, bool is_ping) {
+  // The daemon's connection stays with the client's: requests that follow each other find it open.
+  auto kept = std::static_pointer_cast<net::RawConnection>(std::exchange(exchange.attachment(), {}));
   for (net::Reuse reuse = net::Reuse::yes;; reuse = net::Reuse::no) {
-    const std::unique_ptr<RelayRole::Attempt> attempt = co_await role_.begin(reuse);
+    const std::unique_ptr<RelayRole::Attempt> attempt = co_await role_.begin(kept.get(), reuse);
+    kept.reset();
     const bool was_kept = attempt->connection().was_kept();
     Watch watch(*this, *attempt, is_ping);
     net::RelayProgress progress;
     try {
       co_await exchange.relay(attempt->connection(), watch, progress);
+      if (attempt->connection().is_idle()) exchange.attachment() = std::make_shared<net::RawConnection>(std::move(attempt->connection()));
       co_return;
     } catch (const Error& error) {
       if (error.code() != ErrorCode::unavailable || progress.answered) throw;

@@ -116,6 +116,11 @@ std::string head_of(const RequestHead& request) {
 
 }  // namespace
 
+struct RawConnection::Buffers {
+  InputBuffer answer;
+  ResponseHead head;
+};
+
 /// One request's way.
 class ServerConnection::Relay {
  public:
@@ -124,13 +129,15 @@ class ServerConnection::Relay {
         server_(server),
         watch_(watch),
         progress_(progress),
+        answer_(server.buffers().answer),
+        head_(server.buffers().head),
         up_(*connection.transport_, server.transport(), connection.input_, Flow::Client::writes),
         down_(server.transport(), *connection.transport_, answer_, Flow::Client::reads),
         request_body_(connection.framing_, ChunkDecoder::Trailers::refuse) {}
 
   Task<void> run() {
     co_await send_head();
-    co_await race(relay_answer(), relay_request());
+    if (!request_body_.done() || !co_await answer_quiet_client()) co_await race(relay_answer(), relay_request());
     if (is_raw_) {
       co_await race(copy_down(), copy_up());
       connection_.keep_open_ = false;
@@ -209,51 +216,80 @@ class ServerConnection::Relay {
     throw Error::cancelled();
   }
 
+  /// Relays the answer to a request that is complete. Nothing goes up then, so the client is only listened to if it stirs, which spares
+  /// most requests a second coroutine. @return false: it stirred before the answer was whole.
+  Task<bool> answer_quiet_client() {
+    Transport& client = *connection_.transport_;
+    client.watch([this, &client] {
+      has_stirred_ = true;
+      client.cancel();
+      server_.transport().cancel();
+    });
+    const std::unique_ptr<Transport, void (*)(Transport*)> unwatch(&client, [](Transport* watched) { watched->unwatch(); });
+    try {
+      co_await relay_answer();
+      co_return true;
+    } catch (const Error& error) {
+      if (!has_stirred_ || error.code() != ErrorCode::cancelled) throw;
+      has_stirred_ = false;
+      co_return false;
+    }
+  }
+
+  /// Can be cancelled where it waits, and called again.
   Task<void> relay_answer() {
-    const std::size_t head_size = co_await read_head();
-    watch_.on_head(head_);
-    connection_.begin_relayed_answer(head_.status, is_raw_ || framing_.body == BodyKind::chunked || framing_.body == BodyKind::until_close);
-    down_.release(head_size);
+    if (!body_) {
+      const std::size_t head_size = co_await read_head();
+      watch_.on_head(head_);
+      const bool is_stream = is_raw_ || framing_.body == BodyKind::chunked || framing_.body == BodyKind::until_close;
+      connection_.begin_relayed_answer(head_.status, is_stream);
+      down_.release(head_size);
+      body_.emplace(framing_, ChunkDecoder::Trailers::drop);
+    }
     if (is_raw_) co_return;
-    BodyEnd body(framing_, ChunkDecoder::Trailers::drop);
     const bool ends_by_close = framing_.body == BodyKind::until_close;
     for (;;) {
       Refusal refusal;
       const std::string_view fresh = down_.fresh();
-      const std::size_t count = body.advance(fresh, refusal);
+      const std::size_t count = body_->advance(fresh, refusal);
       if (refusal) throw Error::unavailable("the daemon's answer is malformed: {}", refusal.text);
       if (ends_by_close) watch_.on_raw(fresh);
       down_.release(count);
       co_await down_.flush();
-      if (body.done()) co_return;
-      if (co_await down_.read() > 0) continue;
+      if (body_->done()) co_return;
+      if (co_await read_answer() > 0) continue;
       if (!ends_by_close) throw Error::unavailable("the daemon closed the connection in the middle of its answer");
       co_await end_raw();
       co_return;
     }
   }
 
+  Task<std::size_t> read_answer() {
+    if (has_stirred_) throw Error::cancelled();
+    return down_.read();
+  }
+
   /// Reads up to the final head and leaves it in front; interim ones go to the client. @return its size.
   Task<std::size_t> read_head() {
-    HeadScanner scanner;
     for (;;) {
+      co_await down_.flush();
       Refusal refusal;
-      const std::optional<std::size_t> size = scanner.scan(answer_.view(), kAnswerLimits, refusal);
-      if (size) refusal = parse_response_head(answer_.view().substr(0, *size), kAnswerLimits, connection_.request_.method, head_, framing_);
+      const std::string_view fresh = down_.fresh();
+      const std::optional<std::size_t> size = scanner_.scan(fresh, kAnswerLimits, refusal);
+      if (size) refusal = parse_response_head(fresh.substr(0, *size), kAnswerLimits, connection_.request_.method, head_, framing_);
       if (refusal) throw Error::unavailable("the daemon's answer is malformed: {}", refusal.text);
       if (!size) {
-        if (co_await down_.read() == 0) throw Error::unavailable("the daemon closed the connection without an answer");
+        if (co_await read_answer() == 0) throw Error::unavailable("the daemon closed the connection without an answer");
         if (!std::exchange(progress_.answered, true)) watch_.on_answer();
         continue;
       }
       // dockerd hands a connection over with 101, or with 200 and neither length nor "Connection: close".
-      is_raw_ = head_.status == 101 || (head_.status == 200 && framing_.body == BodyKind::until_close &&
-                                        answer_.view().starts_with("HTTP/1.1") && !head_.headers.has_token("Connection", "close"));
+      is_raw_ = head_.status == 101 || (head_.status == 200 && framing_.body == BodyKind::until_close && fresh.starts_with("HTTP/1.1") &&
+                                        !head_.headers.has_token("Connection", "close"));
       if (head_.status >= 200 || is_raw_) co_return *size;
-      scanner.reset();
+      scanner_.reset();
       connection_.continue_owed_ = false;
       down_.release(*size);
-      co_await down_.flush();
     }
   }
 
@@ -262,7 +298,7 @@ class ServerConnection::Relay {
     if (!request_body_.done() && !broken_ && framing_.keep_alive && !connection_.continue_owed_) co_await relay_late_body();
     const bool is_done = request_body_.done() && !broken_;
     if (!is_done || !framing_.keep_alive) connection_.keep_open_ = false;
-    if (is_done && framing_.keep_alive && answer_.empty()) server_.give_back();
+    if (is_done && framing_.keep_alive && answer_.empty()) server_.end_exchange();
   }
 
   /// The server answered before it had the whole body, and reads on. So does the client's connection, if the rest comes soon.
@@ -325,14 +361,17 @@ class ServerConnection::Relay {
   RawConnection& server_;
   RelayWatch& watch_;
   RelayProgress& progress_;
-  InputBuffer answer_;
+  InputBuffer& answer_;
+  ResponseHead& head_;  // of the answer
   Flow up_;
   Flow down_;
   BodyEnd request_body_;
-  ResponseHead head_;
+  HeadScanner scanner_;
   Framing framing_;
+  std::optional<BodyEnd> body_;  // of the answer, once its head is here
   bool is_raw_ = false;
-  bool broken_ = false;  // the server's connection is good for nothing else
+  bool has_stirred_ = false;  // the client did, and is not listened to yet
+  bool broken_ = false;       // the server's connection is good for nothing else
 };
 
 void ServerConnection::begin_relayed_answer(int status, bool streams) {
@@ -361,11 +400,13 @@ Task<void> ServerConnection::relay(RawConnection& server, RelayWatch& watch, Rel
 // ---- RawConnection
 
 RawConnection::RawConnection(std::unique_ptr<Transport> transport, bool was_kept, GiveBack give_back)
-    : transport_(std::move(transport)), was_kept_(was_kept), give_back_(std::move(give_back)) {}
+    : transport_(std::move(transport)), buffers_(std::make_unique<Buffers>()), was_kept_(was_kept), give_back_(std::move(give_back)) {}
 RawConnection::RawConnection(RawConnection&& other) noexcept = default;
-RawConnection& RawConnection::operator=(RawConnection&& other) noexcept = default;
-RawConnection::~RawConnection() = default;
 
-void RawConnection::give_back() { give_back_(std::move(transport_)); }
+RawConnection::~RawConnection() {
+  if (transport_ && is_idle_) give_back_(std::move(transport_));
+}
+
+bool RawConnection::try_reuse() { return std::exchange(is_idle_, false) && transport_->is_quiet(); }
 
 }  // namespace sockerless::net

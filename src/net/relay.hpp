@@ -15,7 +15,8 @@ class Transport;
 
 enum class Reuse : std::uint8_t { no, yes };
 
-/// A connection to a server on which its user speaks HTTP himself; Exchange::relay does. Destroyed, it is closed.
+/// A connection to a server on which its user speaks HTTP himself; Exchange::relay does. Destroyed, it is closed, or kept for others if an
+/// exchange has ended on it as it should.
 ///
 /// Threads: the executor it was opened on.
 class RawConnection {
@@ -24,18 +25,26 @@ class RawConnection {
 
   RawConnection(std::unique_ptr<Transport> transport, bool was_kept, GiveBack give_back);
   RawConnection(RawConnection&& other) noexcept;
-  RawConnection& operator=(RawConnection&& other) noexcept;
+  RawConnection& operator=(RawConnection&&) = delete;
   ~RawConnection();
 
   /// It has served requests before: it may turn out dead, which says nothing of the server.
   bool was_kept() const { return was_kept_; }
   Transport& transport() { return *transport_; }
-  /// Keeps the connection for another request. Only between two exchanges; nothing may follow.
-  void give_back();
+  /// What an exchange reads into; the next one on this connection finds it with its capacity.
+  struct Buffers;
+  Buffers& buffers() { return *buffers_; }
+  /// An exchange has ended as it should.
+  void end_exchange() { is_idle_ = was_kept_ = true; }
+  bool is_idle() const { return is_idle_; }
+  /// Begins another exchange, unless the connection is not idle, or the server has closed it or said something unasked.
+  bool try_reuse();
 
  private:
-  std::unique_ptr<Transport> transport_;
+  std::unique_ptr<Transport> transport_;  // null once moved from
+  std::unique_ptr<Buffers> buffers_;
   bool was_kept_;
+  bool is_idle_ = false;
   GiveBack give_back_;
 };
 

@@ -6,7 +6,6 @@
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/strand.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "base/error.hpp"
@@ -39,8 +38,8 @@ struct LiveConnection {
 }  // namespace
 
 struct HttpServer::Impl {
-  Impl(asio::any_io_executor executor_in, Handler handler, ServerOptions options)
-      : executor(std::move(executor_in)),
+  Impl(ExecutorSource executors, Handler handler, ServerOptions options)
+      : new_executor(std::move(executors)),
         shared(std::make_shared<const ServerShared>(std::move(handler), std::move(options))),
         tick(tick_of(shared->options.limits)) {}
 
@@ -50,17 +49,13 @@ struct HttpServer::Impl {
     return std::clamp(shortest / 4, std::chrono::milliseconds(10), std::chrono::milliseconds(1000));
   }
 
-  asio::any_io_executor new_strand() const {
-    return shared->options.single_threaded ? executor : asio::any_io_executor(asio::make_strand(executor));
-  }
-
   static Task<void> accept_loop(std::shared_ptr<Impl> self, std::shared_ptr<Listener> listener);
   static Task<void> serve(std::shared_ptr<Impl> self, std::shared_ptr<ServerConnection> connection);
   static Task<void> watch_deadlines(std::shared_ptr<Impl> self);
-  static void start(const std::shared_ptr<Impl>& self, StreamSocket socket, const asio::any_io_executor& strand, const TlsContext& tls);
+  static void start(const std::shared_ptr<Impl>& self, StreamSocket socket, const asio::any_io_executor& executor, const TlsContext& tls);
 
   // Set in the constructor, never changed.
-  const asio::any_io_executor executor;
+  const ExecutorSource new_executor;
   const std::shared_ptr<const ServerShared> shared;  // shared with the connections
   const std::chrono::milliseconds tick;
 
@@ -74,7 +69,7 @@ struct HttpServer::Impl {
   TaskGroup sessions;
 };
 
-void HttpServer::Impl::start(const std::shared_ptr<Impl>& self, StreamSocket socket, const asio::any_io_executor& strand,
+void HttpServer::Impl::start(const std::shared_ptr<Impl>& self, StreamSocket socket, const asio::any_io_executor& executor,
                              const TlsContext& tls) {
   tune(socket);
   PeerInfo peer = peer_of(socket);
@@ -82,11 +77,11 @@ void HttpServer::Impl::start(const std::shared_ptr<Impl>& self, StreamSocket soc
       tls ? make_tls_server_transport(tls, std::move(socket), std::move(peer)) : make_plain_transport(std::move(socket), std::move(peer));
   auto connection = std::make_shared<ServerConnection>(std::move(transport), self->shared);
   const std::size_t count = self->connections.write([&](auto& all) {
-    all.emplace(connection.get(), LiveConnection{.executor = strand, .connection = connection});
+    all.emplace(connection.get(), LiveConnection{.executor = executor, .connection = connection});
     return all.size();
   });
   if (count == 1) self->connections_changed.notify();
-  self->sessions.spawn("http connection", strand, serve(self, std::move(connection)));
+  self->sessions.spawn("http connection", executor, serve(self, std::move(connection)));
 }
 
 Task<void> HttpServer::Impl::serve(std::shared_ptr<Impl> self, std::shared_ptr<ServerConnection> connection) {
@@ -104,16 +99,16 @@ Task<void> HttpServer::Impl::serve(std::shared_ptr<Impl> self, std::shared_ptr<S
 
 Task<void> HttpServer::Impl::accept_loop(std::shared_ptr<Impl> self, std::shared_ptr<Listener> listener) {
   while (!self->stopping) {
-    const asio::any_io_executor strand = self->new_strand();
+    const asio::any_io_executor executor = self->new_executor();
     boost::system::error_code error;
-    StreamSocket socket = co_await listener->acceptor.async_accept(strand, asio::redirect_error(asio::use_awaitable, error));
+    StreamSocket socket = co_await listener->acceptor.async_accept(executor, asio::redirect_error(asio::use_awaitable, error));
     if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) break;
     std::optional<Error> failure;
     if (error) {
       failure.emplace(ErrorCode::unavailable, error.message());
     } else {
       try {
-        start(self, std::move(socket), strand, listener->tls);
+        start(self, std::move(socket), executor, listener->tls);
       } catch (...) {
         failure = current_error();
       }
@@ -151,8 +146,8 @@ Task<void> HttpServer::Impl::watch_deadlines(std::shared_ptr<Impl> self) {
   }
 }
 
-HttpServer::HttpServer(asio::any_io_executor executor, Handler handler, ServerOptions options)
-    : impl_(std::make_shared<Impl>(std::move(executor), std::move(handler), std::move(options))) {}
+HttpServer::HttpServer(ExecutorSource executors, Handler handler, ServerOptions options)
+    : impl_(std::make_shared<Impl>(std::move(executors), std::move(handler), std::move(options))) {}
 
 HttpServer::~HttpServer() { SOCKERLESS_ASSERT(!impl_->watching || impl_->stopping, "a server is stopped before it is destroyed"); }
 
@@ -163,14 +158,14 @@ Address HttpServer::listen(const Address& address, ListenOptions options) {
     tls = make_server_tls(*options.tls);
   }
   ListeningSocket socket = open_listening_socket(address, options);
-  const asio::any_io_executor strand = impl_->new_strand();
-  Acceptor acceptor(strand);
+  const asio::any_io_executor executor = impl_->new_executor();
+  Acceptor acceptor(executor);
   const int family = socket.family;
   acceptor.assign(asio::generic::stream_protocol(family, 0), socket.fd.release());
-  auto listener = std::make_shared<Listener>(std::move(socket), std::move(tls), strand, std::move(acceptor));
+  auto listener = std::make_shared<Listener>(std::move(socket), std::move(tls), executor, std::move(acceptor));
   impl_->listeners.write([&](auto& all) { all.push_back(listener); });
-  if (!impl_->watching.exchange(true)) impl_->background.spawn("deadlines", impl_->new_strand(), Impl::watch_deadlines(impl_));
-  impl_->background.spawn("accept", strand, Impl::accept_loop(impl_, listener));
+  if (!impl_->watching.exchange(true)) impl_->background.spawn("deadlines", impl_->new_executor(), Impl::watch_deadlines(impl_));
+  impl_->background.spawn("accept", executor, Impl::accept_loop(impl_, listener));
   log.info("listening address={} tls={}", listener->socket.address.str(), listener->tls != nullptr);
   return listener->socket.address;
 }

@@ -61,11 +61,14 @@ class Exchange {
 
   /// Sends the request down another server's connection and that server's answer back, byte for byte and both ways at once: head, framing,
   /// interim answers, upgraded connections with half-close. Returns when the answer is complete or, after an upgrade, the connection has
-  /// ended; `server` was then given back for reuse where that is possible. The three references outlive the call. No constant header is
+  /// ended; `server` is then idle where it is good for another exchange. The three references outlive the call. No constant header is
   /// added, and no limit of time holds: the other server has its own. Not after the body was read.
   /// @errors unavailable: the server's connection broke; head_sent() tells whether the client can still be answered, `progress` whether the
   /// request may be sent again. invalid_argument: the request's body is malformed. cancelled: the client is gone.
   virtual Task<void> relay(RawConnection& server, RelayWatch& watch, RelayProgress& progress) = 0;
+
+  /// What a handler keeps with the client's connection from one request to the next. It goes with it, on its executor.
+  virtual std::shared_ptr<void>& attachment() = 0;
 
   /// "Connection: Upgrade" with any Upgrade header.
   virtual bool wants_upgrade() const = 0;
@@ -96,8 +99,6 @@ struct ServerOptions {
   ServerLimits limits = {};
   Headers constant_headers = {};  ///< on every answer, unless the handler sets one of the same name
   RequestObserver on_done = {};
-  /// The executor's context is run by one thread only: connections need no strand of their own.
-  bool single_threaded = false;
 };
 
 struct ListenOptions {
@@ -109,10 +110,11 @@ struct ListenOptions {
 /// An HTTP/1.1 server over unix sockets, TCP and TLS.
 ///
 /// Strict on purpose: whatever two parsers could read differently (see net/README.md) is refused with 400 and the connection closed.
-/// Threads: any for all methods; handlers run on their connection's strand.
+/// Threads: any for all methods; handlers run on their connection's executor.
 class HttpServer {
  public:
-  HttpServer(asio::any_io_executor executor, Handler handler, ServerOptions options = {});
+  /// @param executors  gives each connection its executor.
+  HttpServer(ExecutorSource executors, Handler handler, ServerOptions options = {});
   /// stop() has returned, or listen() never succeeded.
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;

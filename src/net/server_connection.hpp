@@ -53,6 +53,7 @@ class ServerConnection final : public Exchange,
   Task<std::unique_ptr<HijackedConnection>> hijack(int status, Headers headers) override;
   Task<std::unique_ptr<WebSocket>> accept_websocket(Headers headers) override;
   Task<void> relay(RawConnection& server, RelayWatch& watch, RelayProgress& progress) override;
+  std::shared_ptr<void>& attachment() override { return attachment_; }
   bool wants_upgrade() const override;
   bool wants_websocket() const override;
   bool head_sent() const override { return status_ != 0; }
@@ -126,11 +127,13 @@ class ServerConnection final : public Exchange,
   bool answer_chunked_ = false;
   bool is_stream_ = false;  // counted in ServerShared::streams until the handler ends
   bool keep_open_ = true;
+  int turns_to_skip_ = 0;       // of arrived_meanwhile
   bool reading_ = false;        // somebody awaits the transport's bytes
   bool client_closed_ = false;  // end-of-file was read
   bool idle_ = true;
   bool stopping_ = false;
   bool expired_ = false;
+  std::shared_ptr<void> attachment_;
   StrandEvent input_changed_;  // input_, reading_ or client_closed_ did
 };
 

@@ -119,7 +119,7 @@ TestContext::~TestContext() {
 TestServer::TestServer(Handler handler, TestServerOptions options)
     : grace_(options.grace),
       context_(options.threads),
-      server_(std::make_unique<HttpServer>(context_.executor(), std::move(handler), std::move(options.server))),
+      server_(std::make_unique<HttpServer>(strands_of(context_.executor()), std::move(handler), std::move(options.server))),
       unix_address_(server_->listen(Address::unix_socket(directory_.file("s.sock")))),
       tcp_address_(server_->listen(Address::tcp("127.0.0.1", 0))) {}
 

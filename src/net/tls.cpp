@@ -130,6 +130,9 @@ class TlsTransport final : public Transport {
   }
 
   Task<void> wait_writable() override { co_await wait(StreamSocket::wait_write); }
+  void watch(std::function<void()> stirred) override { socket_.watch(std::move(stirred)); }
+  void unwatch() override { socket_.unwatch(); }
+  void cancel() override { socket_.cancel(); }
   Task<void> until_peer_gone() override { return until_hung_up(socket_.get()); }
 
   Task<void> close_write() override {

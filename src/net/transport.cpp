@@ -74,6 +74,9 @@ class PlainTransport final : public Transport {
     raise(error);
   }
 
+  void watch(std::function<void()> stirred) override { socket_.watch(std::move(stirred)); }
+  void unwatch() override { socket_.unwatch(); }
+  void cancel() override { socket_.cancel(); }
   Task<void> until_peer_gone() override { return until_hung_up(socket_.get()); }
 
   Task<void> close_write() override {
@@ -139,6 +142,26 @@ void DetachableSocket::abort() {
   boost::system::error_code ignored;  // as above
   if (socket_) socket_->set_option(asio::socket_base::linger(true, 0), ignored);
   close();
+}
+
+void DetachableSocket::watch(std::function<void()> readable) {
+  if (!socket_) return;
+  if (!readable_) readable_ = std::make_shared<std::function<void()>>();
+  *readable_ = std::move(readable);
+  socket_->async_wait(StreamSocket::wait_read, [shared = readable_](const boost::system::error_code& error) {
+    if (error != asio::error::operation_aborted && *shared) std::exchange(*shared, {})();
+  });
+}
+
+void DetachableSocket::unwatch() {
+  if (!readable_) return;
+  *readable_ = {};
+  cancel();
+}
+
+void DetachableSocket::cancel() {
+  boost::system::error_code ignored;  // a socket that is closed has nothing left to cancel
+  if (socket_) socket_->cancel(ignored);
 }
 
 std::unique_ptr<Transport> make_plain_transport(StreamSocket socket, PeerInfo peer) {

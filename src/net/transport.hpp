@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -41,6 +42,12 @@ class Transport {
   virtual std::size_t try_write(const Pieces& pieces) = 0;
   /// Waits until try_write may take more.
   virtual Task<void> wait_writable() = 0;
+  /// Calls `stirred` on the transport's executor, once, when something came, the peer's end included; sooner at times. Until unwatch()
+  /// nothing is read.
+  virtual void watch(std::function<void()> stirred) = 0;
+  virtual void unwatch() = 0;
+  /// What waits ends as cancelled, and nothing is lost.
+  virtual void cancel() = 0;
   /// Returns when the peer has closed both directions or the connection broke. Beside a read and a write.
   virtual Task<void> until_peer_gone() = 0;
   /// The peer reads end-of-file; reading goes on.
@@ -68,10 +75,14 @@ class DetachableSocket {
   void close();
   /// Closes with a reset.
   void abort();
+  void watch(std::function<void()> readable);
+  void unwatch();
+  void cancel();
 
  private:
   std::optional<StreamSocket> socket_;
-  UniqueFd parked_;  // the descriptor while there is no executor
+  UniqueFd parked_;                                  // the descriptor while there is no executor
+  std::shared_ptr<std::function<void()>> readable_;  // shared with the wait for it, which may come back late
 };
 
 /// `pieces` without their first `count` bytes.

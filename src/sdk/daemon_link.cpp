@@ -218,8 +218,9 @@ Task<net::Response> DaemonLink::ping(Deadline deadline) {
   throw Failure(std::move(*error));
 }
 
-Task<RawAttempt> DaemonLink::begin_raw(net::Reuse reuse, Admission admission) {
+Task<RawAttempt> DaemonLink::begin_raw(net::RawConnection* kept, net::Reuse reuse, Admission admission) {
   Health::Permit permit = admission == Admission::always ? health_.admit_ping() : health_.admit();
+  if (kept != nullptr && kept->try_reuse()) co_return RawAttempt{.connection = std::move(*kept), .permit = std::move(permit)};
   net::RequestProgress progress;
   std::optional<DockerError> error;
   try {

@@ -87,7 +87,7 @@ class DaemonLink : public std::enable_shared_from_this<DaemonLink> {
   /// A connection for one exchange of the caller's own; it may be one that was kept. Not counted among the slots.
   /// @errors Failure: the breaker is open, or there is no connection: with the reason and the way out.
   /// @param admission  `always`: also while the breaker refuses calls, for whoever knows that somebody listens again.
-  Task<RawAttempt> begin_raw(net::Reuse reuse, Admission admission);
+  Task<RawAttempt> begin_raw(net::RawConnection* kept, net::Reuse reuse, Admission admission);
   /// The version that is spoken; asks the daemon the first time.
   Task<api::ApiVersion> version(Deadline deadline);
   /// One /_ping, also while the breaker is open. @errors Failure.

@@ -153,7 +153,7 @@ void BackendConformance::SetUp() {
   backend_ = profile().make_backend(host_, directory_.path() / "state");
   run(backend_->start());
   if (GetParam().path == Path::remote) {
-    server_ = std::make_unique<net::HttpServer>(host_.executor(), make_internal_server(*backend_));
+    server_ = std::make_unique<net::HttpServer>(strands_of(host_.executor()), make_internal_server(*backend_));
     const auto address = server_->listen(net::Address::unix_socket((directory_.path() / "backend.sock").string()));
     remote_ = make_remote_backend({.address = address});
     run(remote_->start());

@@ -18,7 +18,7 @@ class InternalApi : public testing::Test {
   void SetUp() override {
     backend_ = MemoryProfile().make_backend(host_, {});
     host_.run(backend_->start());
-    server_ = std::make_unique<net::HttpServer>(host_.executor(), make_internal_server(*backend_));
+    server_ = std::make_unique<net::HttpServer>(strands_of(host_.executor()), make_internal_server(*backend_));
     address_ = server_->listen(net::Address::unix_socket((directory_.path() / "backend.sock").string()));
     probe_ = std::make_unique<support::HttpProbe>(address_.path);
     upload("/images/import?fromSrc=-&repo=busybox&tag=latest", support::busybox_rootfs());

@@ -43,16 +43,16 @@ class RelayConnections final : public RelayRole {
  public:
   explicit RelayConnections(std::shared_ptr<DaemonLink> link) : link_(std::move(link)) {}
 
-  Task<std::unique_ptr<Attempt>> begin(net::Reuse reuse) override {
+  Task<std::unique_ptr<Attempt>> begin(net::RawConnection* kept, net::Reuse reuse) override {
     std::optional<DockerError> refusal;
     try {
-      co_return std::make_unique<LinkAttempt>(co_await link_->begin_raw(reuse, Admission::usual));
+      co_return std::make_unique<LinkAttempt>(co_await link_->begin_raw(kept, reuse, Admission::usual));
     } catch (const Failure& failure) {
       refusal = failure.error();
     }
     if (!may_be_back(*refusal)) throw_unreachable(*refusal);
     try {
-      co_return std::make_unique<LinkAttempt>(co_await link_->begin_raw(reuse, Admission::always));
+      co_return std::make_unique<LinkAttempt>(co_await link_->begin_raw(nullptr, reuse, Admission::always));
     } catch (const Failure& failure) {
       refusal = failure.error();
     }
