@@ -185,6 +185,7 @@ double operations_per_minute(const Peer& peer) {
   const auto begin = Clock::now();
   {
     std::vector<std::jthread> threads;
+    threads.reserve(kThreads);
     for (int i = 0; i < kThreads; ++i) {
       threads.emplace_back([&client, &tally] {
         for (int round = tally.begun++; round < kOperations / 20; round = tally.begun++) {

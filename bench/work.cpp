@@ -14,6 +14,7 @@ double milliseconds_since(Clock::time_point begin) { return std::chrono::duratio
 double median_of(int times, const std::function<double()>& measure) {
   measure();
   std::vector<double> values;
+  values.reserve(static_cast<std::size_t>(times));
   for (int i = 0; i < times; ++i) values.push_back(measure());
   std::ranges::sort(values);
   return values[values.size() / 2];

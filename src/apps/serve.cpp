@@ -13,6 +13,7 @@
 #include "backend/remote.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/memory.hpp"
 #include "base/program.hpp"
 #include "frontend/frontend.hpp"
 #include "net/server.hpp"
@@ -101,6 +102,7 @@ Task<void> serve_until_stopped(Program& program, const Settings& settings) {
                                                 net::ServerOptions{.constant_headers = frontend_headers(frontend), .on_done = on_done});
   listen_everywhere(server, settings);
   log.info("ready backend={} version={}", backend->capabilities().backend, SOCKERLESS_VERSION);
+  release_start_memory();
   co_await program.until_stop_signal();
   log.info("stopping connections={}", server.connection_count());
   co_await server.stop(10s);

@@ -11,6 +11,7 @@
 #include "backend/internal_server.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/memory.hpp"
 #include "net/server.hpp"
 
 namespace sockerless {
@@ -109,6 +110,7 @@ Task<void> serve(Program& program, const Settings& settings, const BackendProgra
   net::HttpServer server(program.executors(), make_internal_server(*backend), {.on_done = log_request});
   for (const net::Address& address : addresses_of(settings)) server.listen(address, {.insecure = settings.get_bool("insecure")});
   log.info("ready backend={} version={}", backend->capabilities().backend, backend->capabilities().version);
+  release_start_memory();
   co_await program.until_stop_signal();
   log.info("stopping connections={}", server.connection_count());
   co_await server.stop(10s);

@@ -222,7 +222,7 @@ Task<OutputStream> ContainerService::logs(ContainerRef container, LogOptions opt
   if (log_config && log_config->type == api::HostConfigLogConfigType(api::HostConfigLogConfigType::none)) {
     throw Error::not_implemented("configured logging driver does not support reading");
   }
-  co_return co_await open_log_stream(context_.workloads, std::move(record), std::move(options));
+  co_return co_await open_log_stream(context_.workloads, std::move(record), options);
 }
 
 Task<std::unique_ptr<AttachSession>> ContainerService::attach(ContainerRef container, AttachOptions options) {

@@ -21,7 +21,7 @@ void for_label_keys(const ContainerRecord& record, Use use) {
   if (!labels) return;
   for (const auto& [key, value] : *labels) {
     use(key);
-    use(key + "=" + value);
+    use(fmt::format("{}={}", key, value));
   }
 }
 

@@ -279,7 +279,8 @@ Task<api::NetworkCreateResponse> NetworkService::create(api::NetworkCreateReques
   if (ipam.driver.value_or("").empty()) ipam.driver = "default";
   if (!ipam.options) ipam.options.emplace();
   ipam.config = complete_ipam(request);
-  Entry entry = make_entry(request.name, std::move(driver), std::move(request));
+  std::string name = request.name;
+  Entry entry = make_entry(std::move(name), std::move(driver), std::move(request));
   const NetworkSpec spec = entry.spec;
   co_await driver_.create(spec);
   std::exception_ptr failure;

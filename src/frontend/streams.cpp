@@ -87,7 +87,7 @@ class SessionPump {
 
   /// After the hijack there is no status left to say it with.
   std::string error_text(const Error& error) const {
-    const std::string line = error.message() + "\r\n";
+    std::string line = error.message() + "\r\n";
     if (session_->framing() == Framing::raw) return line;
     std::string framed;
     api::append_frame(framed, api::StreamKind::standard_error, line);

@@ -185,7 +185,7 @@ class CreateAdjustment {
                                 name, kEndpointSysctls));
       }
       moved.push_back(name);
-      settings.push_back(setting + "=" + value);
+      settings.push_back(fmt::format("{}={}", setting, value));
     }
     if (!moved.empty()) move_sysctls(moved, fmt::format("{}", fmt::join(settings, ",")));
   }

@@ -294,7 +294,7 @@ TEST(HttpClient, SaysHowFarARequestCame) {
 
 TEST(HttpClient, TakesTheConnectionThatADialerGives) {
   TestServer server(route);
-  const Address address = server.unix_address();
+  const Address& address = server.unix_address();
   int dialled = 0;
   const auto dial = [](Address to, int* count) -> Task<UniqueFd> {
     ++*count;

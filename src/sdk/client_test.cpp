@@ -81,6 +81,13 @@ TEST(Client, ADaemonsNewerVersionIsNotSpokenAndAPinnedOneIsNotAsked) {
   EXPECT_EQ(error_of(Client::open(config)).type, Type::unknown);
 }
 
+TEST(Client, ADaemonThatIsTooOldIsToldByItsVersion) {
+  ScriptedDaemon daemon([](ScriptedConnection& connection) { connection.answer(200, "{}"); }, "1.12");
+  const DockerError error = error_of(open_client(config_of(daemon)).system_info());
+  EXPECT_EQ(error.type, Type::unknown);
+  EXPECT_THAT(error.message, testing::AllOf(testing::HasSubstr(daemon.path()), testing::HasSubstr("1.12 only, which is older than 1.24")));
+}
+
 TEST(Client, TheDaemonsErrorsKeepStatusAndText) {
   struct Row {
     int status;

@@ -391,16 +391,24 @@ Task<OpenConnection> DaemonLink::hijack(Call call, CallOptions options) {
   co_return connection;
 }
 
+Task<void> DaemonLink::run_websocket(Call call, Deadline deadline, OpenConnection* out) {
+  const net::ClientRequest request = co_await prepare(&call, deadline);
+  out->slot = co_await streams_.acquire(deadline);
+  try {
+    out->stream = net::as_byte_stream(co_await http_.websocket(request.target, request.headers, deadline));
+  } catch (const Error& error) {
+    const int status = http_status(error.code());
+    const bool is_refusal = status >= 400 && status < 500 && error.code() != ErrorCode::cancelled;
+    if (!is_refusal) throw;  // else the daemon's answer to the handshake, which the client of net/ has made an Error of
+    throw Failure(api_error(status, {}, net::message_body(error.message())));
+  }
+}
+
 Task<OpenConnection> DaemonLink::hijack_websocket(Call call, CallOptions options) {
   OpenConnection connection;
   const Deadline deadline = deadline_of(call, options);
   const std::stop_token stop = options.stop;
-  const auto connect = [](DaemonLink* self, Call what, Deadline by, OpenConnection* out) -> Task<void> {
-    const net::ClientRequest request = co_await self->prepare(&what, by);
-    out->slot = co_await self->streams_.acquire(by);
-    out->stream = net::as_byte_stream(co_await self->http_.websocket(request.target, request.headers, by));
-  };
-  co_await with_stop(connect(this, std::move(call), deadline, &connection), stop);
+  co_await with_stop(run_websocket(std::move(call), deadline, &connection), stop);
   co_return connection;
 }
 

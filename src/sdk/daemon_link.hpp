@@ -129,6 +129,7 @@ class DaemonLink : public std::enable_shared_from_this<DaemonLink> {
   Task<void> run_request(Call call, CallOptions options, Deadline deadline, net::Response* out);
   Task<void> run_open(Call call, CallOptions options, net::BodyMode mode, OpenAnswer* out);
   Task<void> run_hijack(Call call, CallOptions options, OpenConnection* out);
+  Task<void> run_websocket(Call call, Deadline deadline, OpenConnection* out);
   /// The error that the caller gets: of a socket that cannot be reached with the reason and the way out.
   Task<DockerError> explain(DockerError error, net::RequestProgress progress);
   /// By when the answer's head must be there.

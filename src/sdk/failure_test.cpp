@@ -49,6 +49,10 @@ TEST(ResultDeathTest, TakingWhatIsNotThereEndsTheProgramWithTheReason) {
   EXPECT_DEATH(std::ignore = Result<int>(1).error(), "of a call that succeeded");
   EXPECT_EQ(failed.value_or(5), 5);
   EXPECT_EQ(Result<int>(1).expected(), (std::expected<int, DockerError>(1)));
+  const Result<void> refused = DockerError{.type = Type::conflict, .code = 409, .message = "in use"};
+  EXPECT_DEATH(refused.value(), "conflict \\(409\\): in use");
+  EXPECT_EQ(refused.expected().error().code, 409);
+  EXPECT_TRUE(Result<void>().expected());
 }
 
 }  // namespace

@@ -353,6 +353,21 @@ TEST(DuplexStream, ADaemonThatDiesInAFrameIsAnError) {
   EXPECT_EQ(drain(*exec), "1:half !connection");
 }
 
+TEST(DuplexStream, AFrameOfFourGigabytesIsRefusedBeforeItIsRead) {
+  ScriptedDaemon daemon([](ScriptedConnection& connection) {
+    connection.send(kUpgraded);
+    connection.send(std::string_view("\x01\0\0\0\xff\xff\xff\xff", 8));
+    connection.send(std::string(128UL * 1024, 'x'));
+    connection.wait_for_close();
+  });
+  {
+    auto attached = open_client(daemon).container_attach("x", {.stream = true, .stdout = true});
+    ASSERT_TRUE(attached) << attached.error();
+    EXPECT_EQ(drain(*attached), "!connection");
+  }
+  daemon.wait_until_closed();
+}
+
 TEST(DuplexStream, IsCancelledWhileItWaits) {
   ScriptedDaemon daemon([](ScriptedConnection& connection) {
     connection.send(kUpgraded);

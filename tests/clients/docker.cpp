@@ -43,11 +43,13 @@ std::vector<std::string> docker_binaries() {
   return all;
 }
 
-Docker::Docker(std::string binary, const support::Daemon& daemon) : binary_(std::move(binary)), host_(daemon.host()) {
+Docker::Docker(std::string binary, const support::Daemon& daemon, std::vector<std::string> more_environment)
+    : binary_(std::move(binary)), host_(daemon.host()) {
   std::signal(SIGPIPE, SIG_IGN);
   const fs::path config = daemon.directory() / "docker-config";
   fs::create_directories(config);
   environment_ = {"DOCKER_CONFIG=" + config.string(), "DOCKER_HOST=", "DOCKER_CONTEXT=", "DOCKER_API_VERSION=", "DOCKER_CLI_HINTS=false"};
+  environment_.insert(environment_.end(), more_environment.begin(), more_environment.end());
 }
 
 std::vector<std::string> Docker::argv(const std::vector<std::string>& arguments) const {

@@ -24,7 +24,7 @@ std::vector<std::string> docker_binaries();
 /// One docker command line that talks to one daemon.
 class Docker {
  public:
-  Docker(std::string binary, const support::Daemon& daemon);
+  Docker(std::string binary, const support::Daemon& daemon, std::vector<std::string> more_environment = {});
 
   /// Runs `docker ARGUMENTS` to its end.
   Output run(const std::vector<std::string>& arguments, std::string_view input = {}) const;

@@ -131,6 +131,37 @@ TEST_F(Sdk, AttachAndExecGoBothWays) {
   EXPECT_EQ(result->exit_code, 0);
 }
 
+TEST_F(Sdk, AWebSocketIsAnAttachedStreamToo) {
+  create("echo", {{"sockerless.sim.stdin", "echo"}}, true);
+  auto attached = client_.container_attach_websocket("echo", {.stream = true, .stdin = true, .stdout = true});
+  ASSERT_TRUE(attached) << attached.error();
+  ASSERT_TRUE(client_.container_start("echo"));
+  ASSERT_TRUE(attached->write("line\n"));
+  std::string text;
+  while (!text.contains("line\n")) {
+    const auto chunk = attached->next();
+    ASSERT_TRUE(chunk) << chunk.error();
+    ASSERT_TRUE(*chunk) << "it ended with " << text;
+    text += (*chunk)->bytes;
+  }
+  const auto none = client_.container_attach_websocket("none", {.stream = true});
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().type, Type::not_found) << none.error();
+}
+
+TEST_F(Sdk, IsFoundByTheEnvironment) {
+  ::setenv("DOCKER_HOST", daemon_.host().c_str(), 1);
+  const Result<Client> client = Client::from_environment();
+  ::setenv("DOCKER_HOST", "carrier-pigeon://home", 1);
+  const Result<Client> none = Client::from_environment();
+  ::unsetenv("DOCKER_HOST");
+  ASSERT_TRUE(client) << client.error();
+  const Result<PingInfo> info = client->ping();
+  EXPECT_TRUE(info) << info.error();
+  ASSERT_FALSE(none);
+  EXPECT_THAT(none.error().message, HasSubstr("carrier-pigeon"));
+}
+
 TEST_F(Sdk, EventsComeAsTheyHappen) {
   auto events = client_.system_events({.filters = {{"type", "container"}}});
   ASSERT_TRUE(events) << events.error();

@@ -100,7 +100,7 @@ struct Implementation {
   Path path;
 };
 std::string name_of(const testing::TestParamInfo<Implementation>& info);
-void PrintTo(const Implementation& implementation, std::ostream* out);  // NOLINT(readability-identifier-naming): GoogleTest's name
+void PrintTo(const Implementation& implementation, std::ostream* out);
 
 /// How a run ended and what it wrote.
 struct Outcome {

@@ -41,7 +41,8 @@ std::vector<std::string> dockerd_command(const std::string& directory, const std
           "--host",  "unix://" + socket, "--bridge",          "none",        "--iptables=false",  "--ip6tables=false"};
 }
 
-Dockerd::Dockerd() : socket_((directory_.path() / "d.sock").string()) {
+Dockerd::Dockerd(std::vector<std::string> more_flags)
+    : more_flags_(std::move(more_flags)), socket_((directory_.path() / "d.sock").string()) {
   if (!is_installed("dockerd")) throw Error::unavailable("dockerd is not installed: apt-get install docker.io");
   start();
 }
@@ -62,7 +63,9 @@ Dockerd::~Dockerd() {
 
 void Dockerd::spawn() {
   process_.reset();
-  process_.emplace(dockerd_command(directory_.path().string(), socket_), directory_.path() / "dockerd.log");
+  std::vector<std::string> command = dockerd_command(directory_.path().string(), socket_);
+  command.insert(command.end(), more_flags_.begin(), more_flags_.end());
+  process_.emplace(std::move(command), directory_.path() / "dockerd.log");
 }
 
 void Dockerd::start() {

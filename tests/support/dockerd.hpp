@@ -16,7 +16,7 @@ std::vector<std::string> dockerd_command(const std::string& directory, const std
 class Dockerd {
  public:
   /// Starts it. @errors unavailable with its log; also when docker.io is not installed: who needs it fails without it.
-  Dockerd();
+  explicit Dockerd(std::vector<std::string> more_flags = {});
   /// Ends it, its containers included.
   ~Dockerd();
   Dockerd(const Dockerd&) = delete;
@@ -47,6 +47,7 @@ class Dockerd {
   void end_containerd();
 
   TempDir directory_;
+  std::vector<std::string> more_flags_;
   std::string socket_;
   std::optional<Process> process_;
 };

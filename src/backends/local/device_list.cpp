@@ -30,13 +30,13 @@ bool append_device(const std::string& path, const std::string& path_in_container
 
 void append_directory(const fs::path& directory, const std::string& path_in_container, const std::string& permissions,
                       std::vector<DeviceNode>& devices) {
-  static const std::set<std::string> skipped = {"pts",    "shm",    "fd",   "mqueue",      "console", "stdin",
-                                                "stdout", "stderr", ".lxc", ".lxd-mounts", ".udev"};
+  static const std::set<std::string> kSkipped = {"pts",    "shm",    "fd",   "mqueue",      "console", "stdin",
+                                                 "stdout", "stderr", ".lxc", ".lxd-mounts", ".udev"};
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(directory, error)) {
     const std::string name = entry.path().filename();
     const std::string inside = fmt::format("{}/{}", path_in_container, name);
-    if (skipped.contains(name) || entry.is_symlink(error)) continue;
+    if (kSkipped.contains(name) || entry.is_symlink(error)) continue;
     if (entry.is_directory(error)) {
       append_directory(entry.path(), inside, permissions, devices);
     } else {
@@ -51,9 +51,9 @@ std::vector<DeviceNode> blocking_host_devices() {
   std::vector<DeviceNode> devices;
   append_directory("/dev", "/dev", "rwm", devices);
   // The runtime makes these itself.
-  static const std::set<std::string> standard = {"/dev/null",    "/dev/zero", "/dev/full", "/dev/random",
-                                                 "/dev/urandom", "/dev/tty",  "/dev/ptmx"};
-  std::erase_if(devices, [](const DeviceNode& device) { return standard.contains(device.path); });
+  static const std::set<std::string> kStandard = {"/dev/null",    "/dev/zero", "/dev/full", "/dev/random",
+                                                  "/dev/urandom", "/dev/tty",  "/dev/ptmx"};
+  std::erase_if(devices, [](const DeviceNode& device) { return kStandard.contains(device.path); });
   return devices;
 }
 

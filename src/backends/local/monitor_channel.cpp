@@ -36,7 +36,7 @@ int read_reply(int fd) {
 
 class MonitorStdin final : public StdinWriter {
  public:
-  MonitorStdin(asio::any_io_executor executor, UniqueFd fd) : stream_(std::move(executor), fd.release()) { stream_.non_blocking(true); }
+  MonitorStdin(const asio::any_io_executor& executor, UniqueFd fd) : stream_(executor, fd.release()) { stream_.non_blocking(true); }
 
   Task<void> write(std::span<const std::byte> input) override {
     boost::system::error_code error;
@@ -64,7 +64,7 @@ class MonitorStdin final : public StdinWriter {
 
 // ---- MonitorChannel
 
-MonitorChannel::MonitorChannel(asio::any_io_executor executor, UniqueFd fd) : stream_(std::move(executor), fd.release()) {
+MonitorChannel::MonitorChannel(const asio::any_io_executor& executor, UniqueFd fd) : stream_(executor, fd.release()) {
   stream_.non_blocking(true);
 }
 

@@ -26,7 +26,7 @@ class MonitorChannel {
     std::vector<UniqueFd> descriptors;
   };
 
-  MonitorChannel(asio::any_io_executor executor, UniqueFd fd);
+  MonitorChannel(const asio::any_io_executor& executor, UniqueFd fd);
 
   /// The next message; nothing: the monitor has ended.
   Task<std::optional<Received>> next();

@@ -182,7 +182,7 @@ bool apparmor_has(std::string_view profile) {
 
 std::string apparmor_profile(const OciSettings& settings, const SecurityOptions& options) {
   if (options.apparmor_profile == "unconfined" || (settings.privileged && options.apparmor_profile.empty())) return {};
-  const std::string wanted = options.apparmor_profile.empty() ? "docker-default" : options.apparmor_profile;
+  std::string wanted = options.apparmor_profile.empty() ? "docker-default" : options.apparmor_profile;
   if (apparmor_has(wanted)) return wanted;
   if (!options.apparmor_profile.empty()) throw Error::invalid_argument("AppArmor profile \"{}\" is not loaded on this host", wanted);
   return {};

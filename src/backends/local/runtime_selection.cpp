@@ -23,7 +23,7 @@ namespace json = boost::json;
 
 namespace {
 
-Logger log_("local");
+Logger log("local");
 
 constexpr auto kCheckTimeout = std::chrono::seconds(20);
 
@@ -147,10 +147,10 @@ OciRuntime blocking_select_runtime(const std::string& wanted, const std::string&
     OciRuntime runtime = make_oci_runtime(path, state);
     const std::string problem = blocking_check(runtime.command, monitor, state);
     if (problem.empty()) {
-      log_.info("oci runtime chosen name={} path={}", name, path);
+      log.info("oci runtime chosen name={} path={}", name, path);
       return runtime;
     }
-    log_.warn("oci runtime does not work here name={} path={} error={}", name, path, problem);
+    log.warn("oci runtime does not work here name={} path={} error={}", name, path, problem);
     problems += fmt::format("{}{}: {}", problems.empty() ? "" : "; ", candidate, problem);
   }
   throw Error::unavailable("no OCI runtime works on this host (install the package crun or runc): {}", problems);

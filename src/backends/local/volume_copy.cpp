@@ -163,7 +163,7 @@ void blocking_make_folder_in_root(const std::string& root, const std::string& pa
     const std::string name = rest.substr(0, end);
     rest.erase(0, std::min(rest.find_first_not_of('/', end), rest.size()));
     if (name.empty() || name == ".") continue;
-    const std::string next = done.empty() ? name : done + "/" + name;
+    const std::string next = done.empty() ? name : fmt::format("{}/{}", done, name);
     if (name != ".." && !open_in_root(root_fd.get(), next, O_PATH | O_DIRECTORY)) {
       if (errno != ENOENT) throw from_errno(errno, "mkdir " + path);
       const UniqueFd parent = open_in_root(root_fd.get(), done.empty() ? "." : done, O_PATH | O_DIRECTORY);

@@ -39,7 +39,7 @@ namespace json = boost::json;
 
 namespace {
 
-Logger log_("local");
+Logger log("local");
 
 constexpr auto kMonitorEndTimeout = std::chrono::seconds(30);
 constexpr auto kStopGrace = std::chrono::seconds(2);
@@ -357,7 +357,7 @@ class LocalWorkloadDriver final : public WorkloadDriver {
       if (message->head.kind == MessageKind::exited) code = message->head.a;
     }
     co_await run_blocking(pool_, [monitor] { blocking_reap(monitor); });
-    if (!code) log_.error("the monitor of an exec ended unexpectedly");
+    if (!code) log.error("the monitor of an exec ended unexpectedly");
     end->exit_code.write([&](auto& exit_code) { exit_code = code.value_or(128 + SIGKILL); });
     end->changed.notify();
   }
