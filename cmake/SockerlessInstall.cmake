@@ -17,8 +17,6 @@ target_link_libraries(sockerless_bundle PRIVATE Boost::json OpenSSL::SSL OpenSSL
 target_link_libraries(sockerless_bundle INTERFACE Boost::headers Threads::Threads)
 target_compile_definitions(sockerless_bundle INTERFACE BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_DISABLE_BOOST_COROUTINE)
 target_compile_features(sockerless_bundle INTERFACE cxx_std_23)
-# GNU modes define the name of a member of the API.
-target_compile_options(sockerless_bundle INTERFACE -Ulinux)
 target_include_directories(sockerless_bundle INTERFACE $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/Sockerless)

@@ -21,7 +21,7 @@ class UniqueFd {
 
   int get() const { return fd_; }
   int release() { return std::exchange(fd_, -1); }
-  void reset(int fd = -1);
+  [[clang::reinitializes]] void reset(int fd = -1);
   explicit operator bool() const { return fd_ >= 0; }
 
  private:

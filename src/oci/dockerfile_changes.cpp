@@ -336,10 +336,11 @@ class Changes {
     for (const auto& [name, value] : pairs) {
       const auto known = std::ranges::find_if(
           list, [&](const json::value& item) { return item.is_string() && std::string_view(item.get_string()).starts_with(name + "="); });
+      std::string pair = fmt::format("{}={}", name, value);
       if (known == list.end())
-        list.emplace_back(name + "=" + value);
+        list.emplace_back(std::move(pair));
       else
-        *known = name + "=" + value;
+        *known = std::move(pair);
     }
   }
 

@@ -4,6 +4,7 @@
 #include "backend/remote.hpp"
 #include "backends/docker/docker_backend.hpp"
 #include "base/byte_stream.hpp"
+#include "net/test_support.hpp"
 #include "tests/conformance/harness.hpp"
 #include "tests/support/dockerd.hpp"
 #include "tests/support/registry.hpp"
@@ -96,6 +97,21 @@ TEST_P(DockerRegistry, WhoeverIsNotKnownIsToldSo) {
               HasSubstr("unauthorized: authentication required"));
   EXPECT_THAT(error_from([&] { read(registry().pull({.image = image(), .tag = "none", .platform = {}, .auth = user()})); }).message(),
               HasSubstr("not found"));
+}
+
+/// Debian's registry knows no search: this one knows nothing else.
+TEST_P(DockerRegistry, ASearchFindsWhatTheRegistryNames) {
+  const net::TestServer index([](net::Exchange& exchange) -> Task<void> {
+    const bool is_search = exchange.request().path == "/v1/search" && exchange.request().query.contains("q=busy");
+    return exchange.respond(
+        is_search || exchange.request().path == "/v1/_ping" ? 200 : 404, {{"Content-Type", "application/json"}},
+        is_search ? R"({"num_results":1,"results":[{"name":"team/busybox","description":"small","star_count":3}]})" : "{}");
+  });
+  const std::string host = "127.0.0.1:" + std::to_string(index.tcp_address().port);
+  const auto found = host_.run(registry().search({.term = host + "/busy", .limit = {}, .filters = {}}));
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found.front().name, "team/busybox");
+  EXPECT_EQ(found.front().star_count, 3);
 }
 
 TEST_P(DockerRegistry, ASearchThatTheRegistryDoesNotKnowFailsInTheDaemonsWords) {

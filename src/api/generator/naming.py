@@ -11,6 +11,7 @@ KEYWORDS = {
     "int", "long", "mutable", "namespace", "new", "not", "nullptr", "operator", "or", "private", "protected", "public", "register",
     "requires", "return", "short", "signed", "sizeof", "static", "struct", "switch", "template", "this", "throw", "true", "try",
     "typedef", "union", "unsigned", "using", "virtual", "void", "volatile", "while", "xor",
+    "linux", "unix",  # macros of the compilers' GNU modes
 }
 
 
