@@ -29,6 +29,9 @@ class MemoryTransport final : public Transport {
     return size_of(pieces);
   }
   Task<void> wait_writable() override { co_return; }
+  void watch(std::function<void()> /*stirred*/) override {}  // for relays, of which there is none here
+  void unwatch() override {}
+  void cancel() override {}
   /// The fuzzed peer stays until its bytes are used up, which reading tells.
   Task<void> until_peer_gone() override { co_return; }
   Task<void> close_write() override { co_return; }
