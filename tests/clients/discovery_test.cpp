@@ -71,7 +71,7 @@ class DiscoveryLikeDocker : public testing::TestWithParam<std::string> {
  private:
   Output docker(const Variables& variables, const std::vector<std::string>& arguments) const {
     std::vector<std::string> argv = {"/usr/bin/env", "-i", "HOME=" + home_.path().string()};
-    for (const auto& [name, value] : variables) argv.push_back(name + "=" + value);
+    for (const auto& [name, value] : variables) argv.push_back(fmt::format("{}={}", name, value));
     argv.push_back(GetParam());
     argv.insert(argv.end(), arguments.begin(), arguments.end());
     return run_command(argv);

@@ -76,7 +76,7 @@ std::unique_ptr<ChildProcess> Docker::start(const std::vector<std::string>& argu
 
 std::string busybox_docker_archive(std::string_view tag) {
   const support::TempDir folder;
-  const std::string layer = support::busybox_rootfs();
+  const std::string& layer = support::busybox_rootfs();
   const std::string config = fmt::format(
       R"({{"architecture":"amd64","os":"linux","created":"2024-01-02T03:04:05Z","config":{{"Env":["PATH=/bin","GREETING=hello"],"Cmd":["sh","-c","echo $GREETING"]}},)"
       R"("rootfs":{{"type":"layers","diff_ids":["sha256:{}"]}},"history":[{{"created":"2024-01-02T03:04:05Z","created_by":"test"}}]}})",

@@ -109,7 +109,7 @@ Task<void> follow_until_ready(ContainerRole& containers, std::string id, int tim
 }
 
 Task<Outcome> read_logs(ContainerRole& containers, std::string ref, LogOptions options) {
-  const OutputStream output = co_await containers.logs({ref}, std::move(options));
+  const OutputStream output = co_await containers.logs({ref}, options);
   const std::string bytes = co_await read_all(*output.bytes, kLimit);
   if (output.framing == Framing::raw) co_return Outcome{.out = bytes, .err = {}, .exit_code = -1};
   co_return split_frames(bytes);
@@ -215,9 +215,7 @@ std::vector<std::string> BackendConformance::names(api::Filters filters, bool al
   return names;
 }
 
-Outcome BackendConformance::logs(const std::string& ref, LogOptions options) {
-  return run(read_logs(containers(), ref, std::move(options)));
-}
+Outcome BackendConformance::logs(const std::string& ref, LogOptions options) { return run(read_logs(containers(), ref, options)); }
 
 // ---- execs
 

@@ -25,7 +25,7 @@ void remove_all(HttpProbe& api, const std::string& list, const std::string& path
   if (items->is_null()) return;
   for (const auto& item : items->as_array()) {
     // What goes together with another one, or is predefined, answers with a refusal.
-    api.call("DELETE", path + std::string(item.at(name).as_string()) + query);
+    api.call("DELETE", fmt::format("{}{}{}", path, std::string_view(item.at(name).as_string()), query));
   }
 }
 
