@@ -84,7 +84,9 @@ class DaemonLink : public std::enable_shared_from_this<DaemonLink> {
   /// Asks for the raw connection.
   Task<OpenConnection> hijack(Call call, CallOptions options);
   Task<OpenConnection> hijack_websocket(Call call, CallOptions options);
-  /// A connection for one exchange of the caller's own; it may be one that was kept. Not counted among the slots.
+  /// A connection for one exchange of the caller's own. Not counted among the slots.
+  /// @param kept  the caller's own of an earlier exchange, taken if it is still good; may be null.
+  /// @param reuse  whether it may be another one that was kept.
   /// @errors Failure: the breaker is open, or there is no connection: with the reason and the way out.
   /// @param admission  `always`: also while the breaker refuses calls, for whoever knows that somebody listens again.
   Task<RawAttempt> begin_raw(net::RawConnection* kept, net::Reuse reuse, Admission admission);

@@ -169,8 +169,8 @@ Output run_command(const std::vector<std::string>& argv, std::string_view input,
   std::thread writer([&process, input] {
     try {
       process.write(input);
-    } catch (const Error&) {
-      // The program has ended without reading everything: its exit code says what that means.
+    } catch (const Error& ended) {
+      std::ignore = ended;  // without reading everything: its exit code says what that means
     }
     process.close_input();
   });
