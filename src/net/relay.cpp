@@ -25,6 +25,7 @@ constexpr std::size_t kSmallRead = 16UL * 1024;        // heads and most answers
 constexpr std::size_t kBackgroundLimit = 64UL * 1024;  // what a client may send ahead while it waits for an answer
 constexpr HeadLimits kAnswerLimits{.bytes = 1024UL * 1024, .fields = 1000};
 constexpr std::chrono::seconds kLateBodyTime{2};
+constexpr std::chrono::microseconds kAwakeForDaemon{200};
 
 /// One direction.
 class Flow {
@@ -266,8 +267,17 @@ class ServerConnection::Relay {
 
   Task<std::size_t> read_answer() {
     if (has_stirred_) throw Error::cancelled();
-    return down_.read();
+    if (!progress_.answered && is_daemon_near()) {
+      if (const std::size_t count = co_await read_while_awake(server_.transport(), answer_, kAwakeForDaemon, has_stirred_); count > 0) {
+        co_return count;
+      }
+      if (has_stirred_) throw Error::cancelled();
+    }
+    co_return co_await down_.read();
   }
+
+  /// Near enough that most answers come before a core has gone to sleep and woken up.
+  bool is_daemon_near() { return server_.transport().peer().transport == PeerInfo::Transport::unix_socket; }
 
   /// Reads up to the final head and leaves it in front; interim ones go to the client. @return its size.
   Task<std::size_t> read_head() {

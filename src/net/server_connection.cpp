@@ -21,6 +21,7 @@ constexpr std::size_t kMaxDrain = 256UL * 1024;        // of a body the handler 
 constexpr std::size_t kCopiedBody = 512;               // up to there a copy costs less than a second piece to send
 constexpr std::size_t kBackgroundLimit = 64UL * 1024;  // bytes kept while until_client_gone watches
 constexpr int kTurnsToSkip = 15;
+constexpr std::chrono::microseconds kAwakeForClient{100};
 constexpr std::chrono::seconds kLingerTime{2};
 
 std::int64_t now_ns() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
@@ -151,15 +152,15 @@ Task<bool> ServerConnection::read_head() {
 }
 
 /// A read right after the answer finds nothing, and costs a system call. When the other connections have had their turn the next request
-/// is often there; where it was not, the next few requests do not wait for it.
+/// is often there; where it was not, the next few requests do not wait for it. The client of a relayed answer has two processes before it
+/// that had to wake up, and gets the longer turn.
 Task<bool> ServerConnection::arrived_meanwhile() {
   if (turns_to_skip_ > 0) {
     --turns_to_skip_;
     co_return false;
   }
-  co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
-  const std::size_t count = reading_ ? 0 : transport_->try_read(input_.prepare());
-  input_.commit(count);
+  const auto moment = answer_ == AnswerKind::raw ? kAwakeForClient : Deadline::Clock::duration::zero();
+  const std::size_t count = co_await read_while_awake(*transport_, input_, moment, reading_);
   if (count == 0) turns_to_skip_ = kTurnsToSkip;
   co_return count > 0;
 }

@@ -1,15 +1,18 @@
 #include "net/transport.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 
 #include <arpa/inet.h>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -182,6 +185,23 @@ Task<void> write_all(Transport& transport, Pieces pieces) {
     pieces = without_prefix(pieces, transport.try_write(pieces));
     if (size_of(pieces) == 0) co_return;
     co_await transport.wait_writable();
+  }
+}
+
+Task<std::size_t> read_while_awake(Transport& from, InputBuffer& into, Deadline::Clock::duration moment, const bool& given_up) {
+  static std::atomic_flag is_someone_awake;
+  const bool stays_awake = moment > Deadline::Clock::duration::zero() && !is_someone_awake.test_and_set();
+  const std::unique_ptr<std::atomic_flag, void (*)(std::atomic_flag*)> asleep(stays_awake ? &is_someone_awake : nullptr,
+                                                                              [](std::atomic_flag* flag) { flag->clear(); });
+  const auto executor = co_await asio::this_coro::executor;
+  const auto end = Deadline::Clock::now() + moment;
+  for (;;) {
+    co_await asio::post(executor, asio::use_awaitable);
+    if (given_up) co_return 0;
+    const std::size_t count = from.try_read(into.prepare());
+    into.commit(count);
+    if (count > 0 || !stays_awake || Deadline::Clock::now() >= end) co_return count;
+    ::sched_yield();
   }
 }
 

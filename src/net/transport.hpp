@@ -136,4 +136,9 @@ class InputBuffer {
   std::size_t end_ = 0;
 };
 
+/// Reads what arrives within `moment` without going to sleep: an idle core takes longer to wake up than many a peer on this machine to
+/// answer. What else the thread has to do, and other processes of the core, go first; only one reader of the process stays awake at a
+/// time, the others look once, after the thread's other work. @return 0: nothing came, or `given_up` is set.
+Task<std::size_t> read_while_awake(Transport& from, InputBuffer& into, Deadline::Clock::duration moment, const bool& given_up);
+
 }  // namespace sockerless::net
