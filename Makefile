@@ -5,13 +5,13 @@ JOBS ?= $(shell nproc)
 # Most tests wait for other processes most of the time.
 TEST_JOBS ?= $(shell expr $(JOBS) + 1)
 
-.PHONY: help deps build run stop test bench lint docs coverage clean context
+.PHONY: help deps build run stop test test-clients bench lint docs coverage clean context
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 deps: ## install every Debian package that building, running and testing need
-	@tools/install_packages.sh build run test
+	@tools/install_packages.sh build run test clients
 
 build: ## build the programs into build/bin
 	@tools/install_packages.sh build
@@ -31,6 +31,11 @@ test: ## build and pass every test
 	@tools/install_packages.sh build run test
 	@$(MAKE) --no-print-directory build
 	@ctest --preset $(PRESET) --output-on-failure --timeout 300 -j $(TEST_JOBS) $(CTEST_FLAGS)
+
+test-clients: ## install compose, docker-py, testcontainers and buildx, and run their suites; writes docs/clients.md
+	@tools/install_packages.sh build run test clients
+	@$(MAKE) --no-print-directory build
+	@tests/real_clients/run.py
 
 bench: ## measure against nginx, dockerd, podman and the bare OCI runtime
 	@tools/install_packages.sh build run test

@@ -1,0 +1,3 @@
+module sockerless.example/real_clients/reaper
+
+go 1.25

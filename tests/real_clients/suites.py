@@ -1,0 +1,99 @@
+"""How each suite is started and its outcome read."""
+
+import collections
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+HERE = pathlib.Path(__file__).resolve().parent
+PATIENCE_SECONDS = 900
+
+Case = collections.namedtuple("Case", "name passed")
+Result = collections.namedtuple("Result", "client version cases")
+
+
+def words(name):
+    """A test's name as a sentence: "TestPorts_are_refused" -> "ports are refused"."""
+    name = re.sub(r"^(test_?|Test)", "", name)
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).replace("_", " ").replace("/", ": ")
+    return name[:1].lower() + name[1:]
+
+
+def run_program(command, stage, folder, **environment):
+    """@return the standard output; what a suite says of its failures is on standard error, or in what it prints."""
+    process = subprocess.run([str(part) for part in command], cwd=folder, env={**stage.environment(), **environment}, stdout=subprocess.PIPE, text=True, timeout=PATIENCE_SECONDS)
+    return process.stdout
+
+
+def run_unittest(folder, module, stage):
+    lines = run_program([stage.installed.python, HERE / "report.py", module], stage, HERE / folder).splitlines()
+    return [Case(words(case["name"]), case["passed"]) for case in map(json.loads, lines)]
+
+
+def compose(stage):
+    return Result("docker compose", stage.installed.version_of("github.com/docker/compose/v2"), run_unittest("compose", "test_compose", stage))
+
+
+def buildx(stage):
+    return Result("docker buildx", stage.installed.version_of("github.com/docker/buildx"), run_unittest("buildx", "test_buildx", stage))
+
+
+def docker_py(stage):
+    version = re.search(r"^docker==(.*)$", (HERE / "requirements.txt").read_text(), re.MULTILINE).group(1)
+    return Result("docker-py", version, run_unittest("docker_py", "test_docker_py", stage))
+
+
+def testcontainers_go(stage):
+    version = stage.installed.version_of("github.com/testcontainers/testcontainers-go", "testcontainers_go")
+    output = run_program([stage.installed.programs / "testcontainers-go.test", "-test.v"], stage, HERE / "testcontainers_go")
+    print(output)
+    cases = [Case(words(name), outcome == "PASS") for outcome, name in re.findall(r"^--- (PASS|FAIL): (\S+)", output, re.MULTILINE)]
+    return Result("testcontainers for Go", version, [*cases, ryuk_has_cleaned_up(stage)])
+
+
+def testcontainers_node(stage):
+    package = json.loads((HERE / "testcontainers_node/package.json").read_text())
+    output = run_program(["node", "--test", "--test-reporter=tap", "suite.test.mjs"], stage, HERE / "testcontainers_node")
+    print(output)
+    cases = [Case(words(name), not failed) for failed, name in re.findall(r"^(not )?ok \d+ - (.*)$", output, re.MULTILINE)]
+    return Result("testcontainers for Node", package["dependencies"]["testcontainers"], [*cases, ryuk_has_cleaned_up(stage)])
+
+
+def ryuk_has_cleaned_up(stage):
+    """Each suite of testcontainers leaves a container on purpose. Waits for the events of the reaper's work, not for a time."""
+    label = "label=org.testcontainers=true"
+    events = subprocess.Popen(["docker", "events", "--filter", "event=destroy", "--format", "{{.ID}}"], env=stage.environment(), stdout=subprocess.PIPE, text=True)
+    try:
+        timer = subprocess.Popen(["sleep", "30"])
+        while True:
+            left = stage.docker("ps", "--all", "--quiet", "--filter", label, capture_output=True, text=True).stdout.split()
+            if not left or timer.poll() is not None:
+                return Case("Ryuk removes what a run leaves", not left)
+            if not wait_readable(events.stdout, 1):
+                continue
+            events.stdout.readline()
+    finally:
+        for process in (events, timer):
+            process.kill()
+            process.wait()
+
+
+def wait_readable(stream, seconds):
+    import select
+
+    return bool(select.select([stream], [], [], seconds)[0])
+
+
+ALL = {
+    "compose": compose,
+    "docker-py": docker_py,
+    "testcontainers-go": testcontainers_go,
+    "testcontainers-node": testcontainers_node,
+    "buildx": buildx,
+}
+
+
+def run(name, stage):
+    return ALL[name](stage)
