@@ -7,6 +7,7 @@
 #include "base/error.hpp"
 #include "bench/copier.hpp"
 #include "bench/measures.hpp"
+#include "bench/namespaces.hpp"
 
 int main(int argc, char** argv) {
   using namespace sockerless::bench;
@@ -21,6 +22,7 @@ int main(int argc, char** argv) {
   Report report;
   try {
     if (copy.size() == 2) copy_between(copy[0], copy[1]);
+    const OwnNamespaces namespaces;
     Bench bench{
         .program = std::filesystem::canonical("/proc/self/exe").parent_path() / "sockerless", .rootfs = busybox_rootfs(), .report = report};
     for (const auto& [name, measure] : measures()) {

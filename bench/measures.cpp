@@ -122,19 +122,6 @@ double lifecycle(HttpProbe& probe) {
   return milliseconds_since(begin);
 }
 
-/// Creates the exec, starts it, reads its output to the end, asks for the exit code.
-double exec_once(HttpProbe& probe, const std::string& socket, const std::string& container) {
-  const auto begin = Clock::now();
-  const std::string exec = string_member(
-      probe.must("POST", "/v1.40/containers/" + container + "/exec", R"({"AttachStdout":true,"AttachStderr":true,"Cmd":["true"]})"), "Id");
-  std::string surplus;
-  const UniqueFd stream = HttpProbe(socket).hijack("/v1.40/exec/" + exec + "/start", R"({"Detach":false,"Tty":false})", surplus);
-  std::array<char, 4096> buffer{};
-  while (::read(stream.get(), buffer.data(), buffer.size()) > 0) {}
-  probe.must("GET", "/v1.40/exec/" + exec + "/json");
-  return milliseconds_since(begin);
-}
-
 struct ContainerFigures {
   double lifecycle_ms = 0;
   double exec_ms = 0;
@@ -269,24 +256,17 @@ void measure_output(Bench& bench) {
 
 // ---- memory
 
-double resident_megabytes(pid_t pid) {
-  std::ifstream status(fmt::format("/proc/{}/status", pid));
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("VmRSS:")) return std::stod(line.substr(6)) / 1024;
-  }
-  throw Error::unavailable("no VmRSS for process {}", pid);
-}
-
 void measure_memory(Bench& bench) {
   const auto ours = start_sockerless(bench.program, "local", 0);
-  const double idle = resident_megabytes(ours->pid());
+  const double idle = find_resident_megabytes(std::to_string(ours->pid())).value();
   bench.report.add({.what = "resident memory of the idle daemon", .unit = "MB", .ours = idle, .peer = "", .theirs = {}, .at_most = 15});
   const auto dockerd = start_dockerd();
-  bench.report.add({.what = "resident memory of the idle daemon",
-                    .unit = "MB",
-                    .ours = idle,
-                    .peer = "dockerd",
-                    .theirs = of_peer(dockerd, [](const Peer& peer) { return resident_megabytes(peer.pid()); })});
+  bench.report.add(
+      {.what = "resident memory of the idle daemon",
+       .unit = "MB",
+       .ours = idle,
+       .peer = "dockerd",
+       .theirs = of_peer(dockerd, [](const Peer& peer) { return find_resident_megabytes(std::to_string(peer.pid())).value(); })});
 }
 
 }  // namespace
@@ -299,6 +279,7 @@ const std::vector<std::pair<std::string, std::function<void(Bench&)>>>& measures
       {"memory", measure_memory},
       {"containers", measure_containers},
       {"output", measure_output},
+      {"machine", measure_machine},
       {"relay", measure_relay},
       {"sdk", measure_sdk},
       {"mixed", measure_mixed_operations},

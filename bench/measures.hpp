@@ -22,6 +22,9 @@ void measure_sdk(Bench& bench);
 /// Ten thousand operations from 64 threads through one client.
 void measure_mixed_operations(Bench& bench);
 
+/// The local backend beside dockerd and podman, with bridges.
+void measure_machine(Bench& bench);
+
 /// What it costs to have Sockerless between a client and a dockerd.
 void measure_relay(Bench& bench);
 

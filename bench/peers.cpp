@@ -84,11 +84,13 @@ std::optional<Peer> start_nginx() {
                socket, directory);
 }
 
-std::optional<Peer> start_dockerd() {
+std::optional<Peer> start_dockerd(Networks networks) {
   if (!is_installed("dockerd")) return std::nullopt;
   auto directory = std::make_shared<TempDir>();
   const std::string socket = directory->path() / "d.sock";
-  return start("dockerd", dockerd_command(directory->path(), socket), socket, directory);
+  auto command =
+      networks == Networks::own ? bridged_dockerd_command(directory->path(), socket) : dockerd_command(directory->path(), socket);
+  return start("dockerd", std::move(command), socket, directory);
 }
 
 std::optional<Peer> start_copier(const Peer& to) {

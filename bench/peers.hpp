@@ -21,6 +21,7 @@ class Peer {
   const std::string& name() const { return name_; }
   const std::string& socket() const { return socket_; }
   pid_t pid() const { return process_.pid(); }
+  std::string directory() const { return directory_->path(); }
   /// Waits until it answers GET /_ping. @errors unavailable with the tail of its log.
   void wait_ready();
   /// Imports the busybox root file system as bench:latest.
@@ -38,7 +39,8 @@ class Peer {
 std::optional<Peer> start_sockerless(const std::filesystem::path& program, const std::string& backend, int threads,
                                      const std::vector<std::string>& more = {});
 std::optional<Peer> start_nginx();
-std::optional<Peer> start_dockerd();
+enum class Networks : std::uint8_t { none, own };
+std::optional<Peer> start_dockerd(Networks networks = Networks::none);
 /// The bare copier (copier.hpp) in front of another peer.
 std::optional<Peer> start_copier(const Peer& to);
 /// @param runtime  the OCI runtime it is to use: the one that runs beside it.

@@ -11,7 +11,7 @@ namespace {
 constexpr std::uint64_t kMegabytes = 500;
 constexpr int kRounds = 3;
 
-constexpr int kTurns = 61;           // short and many, so that all three meet the same machine
+constexpr int kTurns = 61;  // short and many, so that all three meet the same machine
 constexpr int kInspectsOfATurn = 100;
 
 /// The median of calls one after the other on one connection, in microseconds.

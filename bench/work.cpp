@@ -1,6 +1,8 @@
 #include "bench/work.hpp"
 
 #include <algorithm>
+#include <array>
+#include <fstream>
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -31,6 +33,26 @@ std::string create(HttpProbe& probe, const std::string& command_json, const std:
 }
 
 void remove_container(HttpProbe& probe, const std::string& id) { probe.must("DELETE", "/v1.40/containers/" + id + "?force=1"); }
+
+std::optional<double> find_resident_megabytes(const std::string& pid) {
+  std::ifstream status("/proc/" + pid + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmRSS:")) return std::stod(line.substr(6)) / 1024;
+  }
+  return std::nullopt;
+}
+
+double exec_once(HttpProbe& probe, const std::string& socket, const std::string& container) {
+  const auto begin = Clock::now();
+  const std::string exec = string_member(
+      probe.must("POST", "/v1.40/containers/" + container + "/exec", R"({"AttachStdout":true,"AttachStderr":true,"Cmd":["true"]})"), "Id");
+  std::string surplus;
+  const UniqueFd stream = HttpProbe(socket).hijack("/v1.40/exec/" + exec + "/start", R"({"Detach":false,"Tty":false})", surplus);
+  std::array<char, 4096> buffer{};
+  while (::read(stream.get(), buffer.data(), buffer.size()) > 0) {}
+  probe.must("GET", "/v1.40/exec/" + exec + "/json");
+  return milliseconds_since(begin);
+}
 
 double attach_rate(const Peer& peer, std::uint64_t megabytes) {
   HttpProbe probe(peer.socket());

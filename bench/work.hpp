@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "bench/peers.hpp"
@@ -22,6 +23,10 @@ std::string string_member(const std::string& json, const char* name);
 std::string create(HttpProbe& probe, const std::string& command_json, const std::string& more = {});
 void remove_container(HttpProbe& probe, const std::string& id);
 
+/// Creates the exec of `true`, starts it, reads its output to the end, asks for the exit code: milliseconds.
+double exec_once(HttpProbe& probe, const std::string& socket, const std::string& container);
+/// Resident memory of a process, in MB; nothing: it has ended.
+std::optional<double> find_resident_megabytes(const std::string& pid);
 /// Attaches, starts, and counts what a container writes as fast as it can: MB/s.
 double attach_rate(const Peer& peer, std::uint64_t megabytes);
 /// Reads back a million lines: MB/s.

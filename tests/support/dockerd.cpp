@@ -36,9 +36,15 @@ std::string command_line_of(pid_t pid) {
 
 }  // namespace
 
+std::vector<std::string> bridged_dockerd_command(const std::string& directory, const std::string& socket) {
+  return {"dockerd",          "--data-root", directory + "/data", "--exec-root", directory + "/exec", "--pidfile",
+          directory + "/pid", "--host",      "unix://" + socket};
+}
+
 std::vector<std::string> dockerd_command(const std::string& directory, const std::string& socket) {
-  return {"dockerd", "--data-root",      directory + "/data", "--exec-root", directory + "/exec", "--pidfile",        directory + "/pid",
-          "--host",  "unix://" + socket, "--bridge",          "none",        "--iptables=false",  "--ip6tables=false"};
+  auto command = bridged_dockerd_command(directory, socket);
+  command.insert(command.end(), {"--bridge", "none", "--iptables=false", "--ip6tables=false"});
+  return command;
 }
 
 Dockerd::Dockerd(std::vector<std::string> more_flags)

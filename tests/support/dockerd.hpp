@@ -10,6 +10,8 @@ namespace sockerless::support {
 
 /// The command of a private dockerd: everything it has is in `directory`, and it touches neither bridge nor iptables of the machine.
 std::vector<std::string> dockerd_command(const std::string& directory, const std::string& socket);
+/// The same with a default bridge, for whoever gives it a network namespace.
+std::vector<std::string> bridged_dockerd_command(const std::string& directory, const std::string& socket);
 
 /// A real Docker daemon with folders and a socket of its own, without the bridge and iptables of the machine. Its state outlives the
 /// process, so that a test can stop the daemon and start it again.
