@@ -1,9 +1,13 @@
 #include "bench/namespaces.hpp"
 
 #include <cerrno>
+#include <chrono>
+#include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <ranges>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <net/if.h>
@@ -60,13 +64,19 @@ OwnNamespaces::OwnNamespaces() {
   has_taken_hugetlb_ = take_hugetlb_from_v2();
 }
 
+/// podman keeps a process beside an exec for minutes after its end.
 OwnNamespaces::~OwnNamespaces() {
   if (!has_taken_hugetlb_) return;
   std::vector<std::string> groups;
   for (const auto& entry : fs::recursive_directory_iterator("/sys/fs/cgroup/hugetlb")) {
     if (entry.is_directory()) groups.push_back(entry.path());
   }
-  for (const std::string& group : std::views::reverse(groups)) ::rmdir(group.c_str());
+  for (const std::string& group : std::views::reverse(groups)) {
+    std::ifstream processes(group + "/cgroup.procs");
+    for (pid_t pid = 0; processes >> pid;) ::kill(pid, SIGKILL);
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    while (::rmdir(group.c_str()) != 0 && std::chrono::steady_clock::now() < give_up) std::this_thread::yield();
+  }
 }
 
 }  // namespace sockerless::bench
