@@ -32,17 +32,11 @@ Daemon::~Daemon() {
   }
 }
 
-void Daemon::start() {
-  std::vector<std::string> argv{(program_directory() / "sockerless").string(),
-                                "serve",
-                                "--backend",
-                                backend_,
-                                "--host",
-                                host(),
-                                "--state",
-                                state().string(),
-                                "--log-level",
-                                "debug"};
+void Daemon::start(const std::vector<std::string>& environment) {
+  std::vector<std::string> argv{"env"};
+  argv.insert(argv.end(), environment.begin(), environment.end());
+  argv.insert(argv.end(), {(program_directory() / "sockerless").string(), "serve", "--backend", backend_, "--host", host(), "--state",
+                           state().string(), "--log-level", "debug"});
   argv.insert(argv.end(), more_flags_.begin(), more_flags_.end());
   process_.reset();
   process_.emplace(std::move(argv), directory_.path() / "daemon.log");

@@ -22,8 +22,9 @@ class Daemon {
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
 
-  /// Starts the process and waits until it answers. @errors unavailable with its log.
-  void start();
+  /// Starts the process and waits until it answers. @param environment  "NAME=value", added to this process's.
+  /// @errors unavailable with its log.
+  void start(const std::vector<std::string>& environment = {});
   /// SIGKILL, and reaped.
   void kill();
   /// SIGTERM. @return the exit code.
@@ -35,6 +36,7 @@ class Daemon {
   std::filesystem::path state() const { return directory_.path() / "state"; }
   std::filesystem::path directory() const { return directory_.path(); }
   pid_t pid() const { return process_->pid(); }
+  bool alive() { return process_->alive(); }
   std::string log_text() const;
 
   /// Imports the busybox root file system.
