@@ -15,6 +15,7 @@
 #include "base/ids.hpp"
 #include "base/task.hpp"
 #include "base/time.hpp"
+#include "engine/file_driver.hpp"
 
 // The four drivers: all that a new place to run containers has to bring. Docker's semantics (names, states, filters, waits, events, restart
 // policies, health checks, attach and log reading) are the engine's; a driver only does what it is told, on objects the engine has already
@@ -193,6 +194,9 @@ class WorkloadDriver {
   /// Called once at start with the ids the engine knows. Anything else that is found is removed.
   virtual Task<std::vector<RestoredWorkload>> restore(std::vector<ContainerId> known) = 0;
   virtual Task<void> stop() = 0;
+
+  /// What is in containers, from outside; null where that cannot be had.
+  virtual FileDriver* files() { return nullptr; }
 
   /// Facts for GET /info: Driver, CgroupDriver, CgroupVersion, Runtimes, SecurityOptions, KernelVersion, ...; the engine fills the rest.
   virtual Task<api::SystemInfo> facts() = 0;
