@@ -15,6 +15,7 @@
 #include "base/ids.hpp"
 #include "base/task.hpp"
 #include "base/time.hpp"
+#include "engine/file_driver.hpp"
 
 // The four drivers: all that a new place to run containers has to bring. Docker's semantics (names, states, filters, waits, events, restart
 // policies, health checks, attach and log reading) are the engine's; a driver only does what it is told, on objects the engine has already
@@ -194,6 +195,9 @@ class WorkloadDriver {
   virtual Task<std::vector<RestoredWorkload>> restore(std::vector<ContainerId> known) = 0;
   virtual Task<void> stop() = 0;
 
+  /// What is in containers, from outside; null where that cannot be had.
+  virtual FileDriver* files() { return nullptr; }
+
   /// Facts for GET /info: Driver, CgroupDriver, CgroupVersion, Runtimes, SecurityOptions, KernelVersion, ...; the engine fills the rest.
   virtual Task<api::SystemInfo> facts() = 0;
 };
@@ -236,6 +240,17 @@ struct ImportSpec {
   std::vector<std::string> changes;  ///< Dockerfile instructions
 };
 
+/// An image to be made of a container.
+struct CommitSpec {
+  std::string parent;  ///< the container's image
+  std::string container;
+  api::ContainerConfig container_config;
+  api::ContainerConfig config;  ///< the image's, before the changes
+  std::string author;
+  std::string comment;
+  std::vector<std::string> changes;  ///< Dockerfile instructions
+};
+
 struct PullSpec {
   std::string reference;  ///< canonical: "docker.io/library/busybox:latest"
   std::string platform;
@@ -251,6 +266,10 @@ class ImageDriver {
   /// Reads a docker-archive or OCI layout. All or nothing.
   virtual Task<std::vector<NamedImage>> load(std::unique_ptr<ByteSource> archive, ProgressSink& progress) = 0;
   virtual Task<ImageFacts> import(ImportSpec spec, std::unique_ptr<ByteSource> tar, ProgressSink& progress) = 0;
+  /// Puts a layer on the parent's. Only called where the workload driver has files(). @errors not_found: the parent is gone.
+  virtual Task<ImageFacts> commit(CommitSpec spec, std::unique_ptr<ByteSource>) {
+    throw Error::not_implemented("this backend cannot make an image of the container {}", spec.container);
+  }
   /// @errors not_implemented: no registry client yet.
   virtual Task<NamedImage> pull(PullSpec spec, ProgressSink& progress) = 0;
   virtual bool can_pull() const = 0;

@@ -5,8 +5,10 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "engine/commit_service.hpp"
 #include "engine/container_service.hpp"
 #include "engine/engine_context.hpp"
+#include "engine/files_service.hpp"
 #include "engine/stats_service.hpp"
 #include "engine/system_service.hpp"
 
@@ -48,12 +50,20 @@ class Engine final : public Backend {
                  {}},
         containers_(context_),
         stats_(context_),
+        files_(drivers_.workloads->files() != nullptr
+                   ? std::make_unique<FilesService>(context_, containers_.lifecycle(), *drivers_.workloads->files())
+                   : nullptr),
+        committer_(drivers_.workloads->files() != nullptr
+                       ? std::make_unique<CommitService>(context_, containers_.lifecycle(), *drivers_.workloads->files())
+                       : nullptr),
         system_(context_, containers_, capabilities_, options.blocking_pool) {}
 
   const Capabilities& capabilities() const override { return capabilities_; }
   SystemRole& system() override { return system_; }
   ContainerRole& containers() override { return containers_; }
   StatsRole* stats() override { return &stats_; }
+  FilesRole* files() override { return files_.get(); }
+  CommitRole* committer() override { return committer_.get(); }
   ExecRole* exec() override { return capabilities_.exec ? &execs_ : nullptr; }
   ImageRole* images() override { return &images_; }
   RegistryRole* registry() override { return images_.can_pull() ? &images_ : nullptr; }
@@ -100,6 +110,8 @@ class Engine final : public Backend {
   EngineContext context_;
   ContainerService containers_;
   StatsService stats_;
+  std::unique_ptr<FilesService> files_;       // null: the driver has no view of files
+  std::unique_ptr<CommitService> committer_;  // the same
   SystemService system_;
 };
 

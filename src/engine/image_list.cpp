@@ -141,6 +141,12 @@ Task<std::vector<api::ImageHistoryResponseItem>> ImageService::history(ImageRef 
     const ImageEntry& entry = *table.find(table.require(image.text).id);
     auto items = entry.facts->history;
     if (!items.empty()) items.front().id = entry.facts->id;
+    // Where images were committed one on the other, each step that an image ends with is that image.
+    for (const ImageEntry* below = table.find(entry.facts->parent); below != nullptr; below = table.find(below->facts->parent)) {
+      const std::size_t steps = below->facts->history.size();
+      if (steps == 0 || steps >= items.size()) break;
+      items[items.size() - steps].id = below->facts->id;
+    }
     for (auto& item : items) {
       const ImageEntry* named = table.find(item.id);
       if (named != nullptr && !named->tags.empty()) item.tags.emplace(named->tags.begin(), named->tags.end());

@@ -58,6 +58,9 @@ class ImageService final : public ImageRole, public RegistryRole {
   Task<ProgressStream> import(ImportImageOptions options, std::unique_ptr<ByteSource> tar) override;
   Task<std::unique_ptr<ByteSource>> save(std::vector<ImageRef> images) override;
 
+  /// Makes an image of a container's layer; an empty reference gives it no name. @return its id.
+  Task<std::string> commit(CommitSpec spec, std::string reference, std::unique_ptr<ByteSource> layer);
+
   /// Use the registry role only when this is true.
   bool can_pull() const { return driver_.can_pull(); }
   Task<ProgressStream> pull(PullImageOptions options) override;

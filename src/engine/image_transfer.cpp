@@ -117,6 +117,18 @@ Task<void> ImageService::run_import(ImportSpec spec, std::string reference, std:
   co_await sink.write(line("status", facts.id));
 }
 
+Task<std::string> ImageService::commit(CommitSpec spec, std::string reference, std::unique_ptr<ByteSource> layer) {
+  const Transfer transfer(*this);
+  const ImageFacts facts = co_await driver_.commit(std::move(spec), std::move(layer));
+  add_facts(facts);
+  if (!reference.empty()) {
+    const OperationLock::Guard turn = co_await changes_.acquire();
+    co_await assign(facts.id, reference);
+    publish("tag", facts.id, reference);
+  }
+  co_return facts.id;
+}
+
 Task<ProgressStream> ImageService::pull(PullImageOptions options) {
   if (!can_pull()) throw no_registry("pulling images");
   auto reference = api::ImageReference::parse(options.image);

@@ -8,6 +8,16 @@ namespace sockerless {
 
 namespace {
 
+/// Of a container that does not run, and of the sample before the first.
+api::ContainerCPUStats no_cpu_time() {
+  api::ContainerCPUStats stats;
+  stats.cpu_usage.emplace();
+  stats.cpu_usage->total_usage = stats.cpu_usage->usage_in_kernelmode = stats.cpu_usage->usage_in_usermode = 0;
+  stats.throttling_data.emplace();
+  stats.throttling_data->periods = stats.throttling_data->throttled_periods = stats.throttling_data->throttled_time = 0;
+  return stats;
+}
+
 class Sampler final : public StatsStream {
  public:
   Sampler(EngineContext& context, ContainerPtr record, StatsOptions options, std::chrono::steady_clock::duration interval)
@@ -28,6 +38,7 @@ class Sampler final : public StatsStream {
       current.precpu_stats = previous_->cpu_stats;
     } else {
       current.preread = format_rfc3339(kNever);
+      current.precpu_stats = no_cpu_time();
     }
     done_ = !options_.stream;
     previous_ = current;
@@ -38,6 +49,7 @@ class Sampler final : public StatsStream {
   Task<api::ContainerStatsResponse> sample() {
     api::ContainerStatsResponse sample;
     sample.read = format_rfc3339(kNever);
+    sample.cpu_stats = no_cpu_time();
     if (record_->state()->has_process()) {
       try {
         sample = co_await context_.workloads.stats(record_->id());

@@ -554,4 +554,57 @@ std::string make_import_document(const json::object& config, const Platform& pla
   return json::serialize(document);
 }
 
+namespace {
+
+/// The command as `docker history` shows it.
+std::string joined_command(const json::object& config) {
+  std::string text;
+  const json::value* command = config.if_contains("Cmd");
+  if (command == nullptr || !command->is_array()) return text;
+  for (const auto& word : command->get_array()) {
+    if (!word.is_string()) continue;
+    if (!text.empty()) text += ' ';
+    text += std::string_view(word.get_string());
+  }
+  return text;
+}
+
+json::array array_of(const json::object& document, std::string_view name) {
+  const json::value* member = document.if_contains(name);
+  return member != nullptr && member->is_array() ? member->get_array() : json::array();
+}
+
+}  // namespace
+
+std::string make_commit_document(const ImageDocument& parent, const CommittedLayer& layer) {
+  const json::object before = json::parse(parent.raw).as_object();
+  const bool is_empty = layer.diff_id == Digest::of(std::string(1024, '\0'));
+  const std::string when = format_rfc3339(layer.created);
+  json::array diff_ids;
+  for (const Digest& diff_id : parent.diff_ids) diff_ids.emplace_back(diff_id.str());
+  if (!is_empty) diff_ids.emplace_back(layer.diff_id.str());
+  json::object step{{"created", when}};
+  if (!layer.author.empty()) step["author"] = layer.author;
+  if (const std::string command = joined_command(layer.container_config); !command.empty()) step["created_by"] = command;
+  if (!layer.comment.empty()) step["comment"] = layer.comment;
+  if (is_empty) step["empty_layer"] = true;
+  json::array history = array_of(before, "history");
+  history.push_back(std::move(step));
+
+  json::object document;
+  document["architecture"] = parent.architecture;
+  if (!layer.author.empty()) document["author"] = layer.author;
+  document["config"] = layer.config;
+  document["container"] = layer.container;
+  document["container_config"] = layer.container_config;
+  document["created"] = when;
+  document["docker_version"] = "sockerless " SOCKERLESS_VERSION;
+  document["history"] = std::move(history);
+  document["os"] = parent.os.empty() ? "linux" : parent.os;
+  if (!parent.os_version.empty()) document["os.version"] = parent.os_version;
+  document["rootfs"] = json::object{{"type", "layers"}, {"diff_ids", std::move(diff_ids)}};
+  if (!parent.variant.empty()) document["variant"] = parent.variant;
+  return json::serialize(document);
+}
+
 }  // namespace sockerless::oci

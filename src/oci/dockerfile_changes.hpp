@@ -23,6 +23,20 @@ boost::json::object apply_changes(boost::json::object config, const std::vector<
 std::string make_import_document(const boost::json::object& config, const Platform& platform, const Digest& diff_id, TimePoint created,
                                  const std::string& message);
 
+/// What `docker commit` adds to an image.
+struct CommittedLayer {
+  boost::json::object config;            ///< the new image's, complete
+  boost::json::object container_config;  ///< that of the container it was made of
+  std::string container;                 ///< its id
+  std::string author;
+  std::string comment;
+  Digest diff_id;
+  TimePoint created;
+};
+
+/// The configuration document of an image made of a container, as dockerd writes it. A layer without a file in it is left out.
+std::string make_commit_document(const ImageDocument& parent, const CommittedLayer& layer);
+
 /// A duration as Go writes it ("1h30m", "1.5s", "300ms"), in nanoseconds. @errors invalid_argument: time: invalid duration "x".
 std::int64_t parse_go_duration(std::string_view text);
 

@@ -46,16 +46,26 @@ bool may_have_attribute(std::string_view name) {
 /// Unpacks the members of one archive, one after the other.
 class Extractor {
  public:
-  Extractor(const RootedDir& root, TarReader& reader, TarSplitWriter* split, const LayerOptions& options, bool whiteouts_count)
-      : root_(root), reader_(reader), split_(split), options_(options), whiteouts_count_(whiteouts_count), buffer_(256UL * 1024) {}
+  Extractor(const RootedDir& root, TarReader& reader, TarSplitWriter* split, const LayerOptions& options)
+      : root_(root), reader_(reader), split_(split), options_(options), buffer_(256UL * 1024) {}
+  /// Of a plain tar.
+  Extractor(const RootedDir& root, TarReader& reader, const UnpackOptions& plain) : Extractor(root, reader, nullptr, kNoLimits) {
+    whiteouts_count_ = false;
+    keep_kinds_ = plain.keep_kinds;
+    owner_ = plain.owner;
+    if (plain.folder != ".") base_ = plain.folder + "/";
+  }
 
-  void extract(const TarEntry& entry);
+  void extract(TarEntry entry);
   /// Directory times last: what is put into a directory changes its time.
   void finish();
   std::uint64_t size() const { return size_; }
 
  private:
+  static inline const LayerOptions kNoLimits{};
+
   void select_parent(const std::string& path);
+  void check_kinds(const TarEntry& entry) const;
   [[noreturn]] void fail(std::string_view doing) const { throw from_errno(errno, fmt::format("{} /{}", doing, path_)); }
 
   bool take_whiteout(const TarEntry& entry, std::string_view base);
@@ -78,7 +88,10 @@ class Extractor {
   TarReader& reader_;
   TarSplitWriter* split_;  // null: no record is wanted
   const LayerOptions& options_;
-  bool whiteouts_count_;
+  bool whiteouts_count_ = true;
+  bool keep_kinds_ = false;
+  std::optional<UnpackOptions::Owner> owner_;
+  std::string base_;  // "" or "a/b/": what members' names are relative to
   std::vector<std::byte> buffer_;
 
   std::string parent_path_;  // of parent_, which stays open: members of one directory come together
@@ -102,16 +115,34 @@ void Extractor::select_parent(const std::string& path) {
   parent_path_ = parent;
 }
 
-void Extractor::extract(const TarEntry& entry) {
+void Extractor::check_kinds(const TarEntry& entry) const {
+  struct stat status{};
+  if (!keep_kinds_ || ::fstatat(parent_.get(), name_.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return;
+  const bool becomes_directory = entry.type == TarEntry::Type::directory;
+  if (S_ISDIR(status.st_mode) && !becomes_directory)
+    throw Error::invalid_argument("cannot overwrite directory \"/{}\" with non-directory \"/{}\"", path_,
+                                  base_.substr(0, base_.rfind('/')));
+  if (!S_ISDIR(status.st_mode) && becomes_directory)
+    throw Error::invalid_argument("cannot overwrite non-directory \"/{}\" with directory \"/{}\"", path_,
+                                  base_.substr(0, base_.rfind('/')));
+}
+
+void Extractor::extract(TarEntry entry) {
   if (++entries_ > options_.max_entries) throw Error::too_large("the archive has more than {} members", options_.max_entries);
   const std::string path = clean_path(entry.name);
   if (climbs_out(path)) throw Error::invalid_argument("breakout attempt: \"{}\" is outside of the root", entry.name);
+  if (path == "." && !whiteouts_count_) return;
   if (path == ".") return apply_to_root(entry);
+  if (owner_) {
+    entry.uid = owner_->uid;
+    entry.gid = owner_->gid;
+  }
   const auto slash = path.rfind('/');
   const std::string base = path.substr(slash == std::string::npos ? 0 : slash + 1);
   // aufs kept its own books under this name.
   if (whiteouts_count_ && path.starts_with(kAufsMeta) && path != kOpaque) return;
-  select_parent(path);
+  select_parent(base_ + path);
+  check_kinds(entry);
   if (whiteouts_count_ && take_whiteout(entry, base)) return;
 
   using enum TarEntry::Type;
@@ -234,9 +265,9 @@ void Extractor::make_hard_link(const TarEntry& entry) {
   if (climbs_out(target) || target == ".") {
     throw Error::invalid_argument("breakout attempt: invalid hardlink \"{}\" -> \"{}\"", entry.name, entry.link);
   }
-  if (target == path_) throw Error::invalid_argument("invalid hardlink \"{}\" -> \"{}\"", entry.name, entry.link);
+  if (base_ + target == path_) throw Error::invalid_argument("invalid hardlink \"{}\" -> \"{}\"", entry.name, entry.link);
   const auto slash = target.rfind('/');
-  const UniqueFd directory = root_.open(slash == std::string::npos ? "." : target.substr(0, slash), O_PATH | O_DIRECTORY);
+  const UniqueFd directory = root_.open(base_ + (slash == std::string::npos ? "." : target.substr(0, slash)), O_PATH | O_DIRECTORY);
   const std::string base = target.substr(slash == std::string::npos ? 0 : slash + 1);
   struct stat status{};
   if (!directory || ::fstatat(directory.get(), base.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 || S_ISDIR(status.st_mode)) {
@@ -255,8 +286,9 @@ void Extractor::make_symlink(const TarEntry& entry) {
   // An absolute target means the container's root and is everywhere; one that climbs above the root means nobody well.
   if (entry.link.empty()) throw Error::invalid_argument("invalid symlink \"{}\" -> \"\"", entry.name);
   if (!entry.link.starts_with('/')) {
-    const auto slash = path_.rfind('/');
-    const std::string base = slash == std::string::npos ? "" : path_.substr(0, slash + 1);
+    const std::string path = path_.substr(base_.size());
+    const auto slash = path.rfind('/');
+    const std::string base = slash == std::string::npos ? "" : path.substr(0, slash + 1);
     if (climbs_out(clean_path(base + entry.link))) {
       throw Error::invalid_argument("breakout attempt: invalid symlink \"{}\" -> \"{}\"", entry.name, entry.link);
     }
@@ -321,14 +353,16 @@ void Extractor::finish() {
   }
 }
 
-AppliedLayer unpack(const RootedDir& root, BlockingSource& source, const LayerOptions& options, bool whiteouts_count) {
+}  // namespace
+
+AppliedLayer blocking_apply_layer(const RootedDir& root, BlockingSource& source, const LayerOptions& options) {
   DecompressingSource plain(source);
   std::optional<TarSplitWriter> split;
   if (options.tar_split_file >= 0) split.emplace(plain, options.tar_split_file);
   HashingSource hashed(split ? static_cast<BlockingSource&>(*split) : plain);
   TarReader reader(hashed);
-  Extractor extractor(root, reader, split ? &*split : nullptr, options, whiteouts_count);
-  while (const auto entry = reader.blocking_next()) extractor.extract(*entry);
+  Extractor extractor(root, reader, split ? &*split : nullptr, options);
+  while (auto entry = reader.blocking_next()) extractor.extract(*std::move(entry));
   extractor.finish();
   AppliedLayer result{hashed.blocking_finish(), hashed.count(), extractor.size(), false};
   if (split) result.has_tar_split = split->blocking_finish();
@@ -339,14 +373,12 @@ AppliedLayer unpack(const RootedDir& root, BlockingSource& source, const LayerOp
   return result;
 }
 
-}  // namespace
-
-AppliedLayer blocking_apply_layer(const RootedDir& root, BlockingSource& source, const LayerOptions& options) {
-  return unpack(root, source, options, true);
-}
-
-AppliedLayer blocking_unpack_tar(const RootedDir& root, BlockingSource& source, const LayerOptions& options) {
-  return unpack(root, source, options, false);
+void blocking_unpack_tar(const RootedDir& root, BlockingSource& source, const UnpackOptions& options) {
+  DecompressingSource plain(source);
+  TarReader reader(plain);
+  Extractor extractor(root, reader, options);
+  while (auto entry = reader.blocking_next()) extractor.extract(*std::move(entry));
+  extractor.finish();
 }
 
 }  // namespace sockerless::oci

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <string>
 
 #include "oci/digest.hpp"
 #include "oci/rooted_dir.hpp"
@@ -18,6 +19,21 @@ struct LayerOptions {
   std::uint64_t max_entries = std::numeric_limits<std::uint64_t>::max();
   /// A descriptor to write the record to that gives the tar back (tar_split.hpp); -1: none is wanted.
   int tar_split_file = -1;
+};
+
+/// Where and how a plain tar is unpacked.
+struct UnpackOptions {
+  struct Owner {
+    std::uint32_t uid = 0;
+    std::uint32_t gid = 0;
+  };
+  /// The directory below the root that names are taken relative to, without links in it ("a/b"); ".": the root. Links that are met on the
+  /// way resolve from the root.
+  std::string folder = ".";
+  /// Refuse a directory in the place of something else, and the other way round, where else the new takes the old one's place.
+  bool keep_kinds = false;
+  /// Everything belongs to this one, whatever the archive says.
+  std::optional<Owner> owner;
 };
 
 struct AppliedLayer {
@@ -39,7 +55,8 @@ struct AppliedLayer {
 /// Source: OCI image-spec v1.1, layer.md; kernel Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories".
 AppliedLayer blocking_apply_layer(const RootedDir& root, BlockingSource& source, const LayerOptions& options = {});
 
-/// Unpacks a plain tar the same way (PUT /containers/{id}/archive, import): whiteout names mean nothing, they are files.
-AppliedLayer blocking_unpack_tar(const RootedDir& root, BlockingSource& source, const LayerOptions& options = {});
+/// Unpacks a plain tar the same way (PUT /containers/{id}/archive): whiteout names mean nothing, they are files; a member that is the
+/// folder itself changes nothing. @errors also invalid_argument: "cannot overwrite directory ...".
+void blocking_unpack_tar(const RootedDir& root, BlockingSource& source, const UnpackOptions& options = {});
 
 }  // namespace sockerless::oci

@@ -1,6 +1,8 @@
 #include "oci/rooted_dir.hpp"
 
+#include <array>
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 #include <memory>
 #include <utility>
@@ -141,6 +143,34 @@ UniqueFd RootedDir::blocking_open_directory(const std::string& path) const {
   }
   if (!parent) throw from_errno(errno, fmt::format("open {}", path));
   return parent;
+}
+
+std::string blocking_follow_links(const RootedDir& root, const std::string& path) {
+  constexpr int kMaxLinks = 255;
+  std::string done;         // without links; "" is the root
+  std::string rest = path;  // what is still to be looked at
+  for (int links = 0; !rest.empty();) {
+    const std::size_t slash = std::min(rest.find('/'), rest.size());
+    const std::string name = rest.substr(0, slash);
+    rest.erase(0, slash + 1);
+    if (name.empty() || name == ".") continue;
+    if (name == "..") {
+      done.erase(std::min(done.rfind('/'), done.size()));
+      continue;
+    }
+    const UniqueFd found = root.open(fmt::format(".{}/{}", done, name), O_PATH | O_NOFOLLOW);
+    std::array<char, PATH_MAX> target{};
+    const ssize_t length = found ? ::readlinkat(found.get(), "", target.data(), target.size() - 1) : -1;
+    if (length <= 0) {
+      done += "/" + name;
+      continue;
+    }
+    if (++links > kMaxLinks) throw Error::invalid_argument("too many links in {}", path);
+    if (target[0] == '/') done.clear();
+    rest = std::string(target.data(), static_cast<std::size_t>(length)) + "/" + rest;
+    if (rest.size() > 16UL * PATH_MAX) throw Error::invalid_argument("too many links in {}", path);
+  }
+  return done.empty() ? "/" : done;
 }
 
 }  // namespace sockerless::oci

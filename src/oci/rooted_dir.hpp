@@ -30,4 +30,8 @@ class RootedDir {
   UniqueFd directory_;
 };
 
+/// An absolute path with every link in it followed as if the directory were the root; what does not exist is taken as it is named. The
+/// result is absolute, cleaned, and without links at that moment. @errors invalid_argument: "too many links in /path".
+std::string blocking_follow_links(const RootedDir& root, const std::string& path);
+
 }  // namespace sockerless::oci

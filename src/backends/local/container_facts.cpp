@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -14,6 +15,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "backends/local/block_stats.hpp"
 #include "base/child_process.hpp"
 #include "base/error.hpp"
 #include "base/time.hpp"
@@ -49,6 +51,13 @@ std::optional<std::uint64_t> find_number(const std::string& path) {
   std::uint64_t value = 0;
   if (file >> value) return value;
   return std::nullopt;
+}
+
+std::vector<std::uint64_t> numbers_in(const std::string& path) {
+  std::vector<std::uint64_t> numbers;
+  std::ifstream file(path);
+  for (std::uint64_t value = 0; file >> value;) numbers.push_back(value);
+  return numbers;
 }
 
 /// A file of lines "name value".
@@ -106,6 +115,7 @@ api::ContainerCPUStats cpu_stats(const CgroupHost& cgroups, const std::string& g
     throttling = {table["nr_periods"], table["nr_throttled"], table["throttled_usec"] * kNanosecondsPerMicrosecond, {}};
   } else {
     usage.total_usage = find_number(cgroups.directory("cpuacct", group) + "/cpuacct.usage").value_or(0);
+    usage.percpu_usage = numbers_in(cgroups.directory("cpuacct", group) + "/cpuacct.usage_percpu");
     auto modes = read_table(cgroups.directory("cpuacct", group) + "/cpuacct.stat");
     const std::uint64_t tick = kNanosecondsPerSecond / static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
     usage.usage_in_kernelmode = modes["system"] * tick;
@@ -146,6 +156,13 @@ std::map<std::string, api::ContainerNetworkStats> network_stats(std::int64_t pid
     result[name] = std::move(stats);
   }
   return result;
+}
+
+/// In the host's network there is nothing that is the container's own.
+bool has_own_network(std::int64_t pid) {
+  std::error_code error;
+  const auto its = std::filesystem::read_symlink(fmt::format("/proc/{}/ns/net", pid), error);
+  return !error && its != std::filesystem::read_symlink("/proc/self/ns/net", error);
 }
 
 std::string os_name() {
@@ -206,7 +223,8 @@ api::ContainerStatsResponse blocking_stats(const CgroupHost& cgroups, const std:
   pids.current = find_number(cgroups.directory("pids", group) + "/pids.current");
   pids.limit = find_number(cgroups.directory("pids", group) + "/pids.max");
   response.pids_stats = std::move(pids);
-  response.networks = network_stats(pid);
+  response.blkio_stats = blocking_block_stats(cgroups.directory("blkio", group), cgroups.version() == 2);
+  if (has_own_network(pid)) response.networks = network_stats(pid);
   response.num_procs = 0;
   return response;
 }

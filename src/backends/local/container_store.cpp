@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <sys/socket.h>
 
+#include "backends/local/init_layer.hpp"
 #include "backends/local/monitor_channel.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
@@ -52,10 +53,7 @@ void ContainerStore::blocking_make(const WorkloadSpec& spec) {
     fs::create_directory(directory);
     fs::permissions(directory, fs::perms::owner_all);
     for (const char* name : {"upper", "work", "rootfs"}) fs::create_directory(directory + "/" + name);
-    // Programs look at it to learn that they are in a container.
-    write_file(directory + "/upper/.dockerenv", "");
-    fs::permissions(directory + "/upper/.dockerenv",
-                    fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec | fs::perms::others_read | fs::perms::others_exec);
+    blocking_make_init_layer(layers_->blocking_layer_folders(spec.image_id), directory + "/" + kInitLayer);
     write_file(directory + "/output.log", "");
     fs::permissions(directory + "/output.log", fs::perms::owner_read | fs::perms::owner_write);
   } catch (...) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 
@@ -40,6 +41,13 @@ std::string layer_line(std::string_view status, const oci::Digest& diff_id, std:
 
 api::ImageConfig run_config(const oci::ImageDocument& document) {
   return api::parse_json<api::ImageConfig>(json::serialize(document.config));
+}
+
+/// A container's configuration with all the members an image's has.
+json::object whole_config(const api::ContainerConfig& config) {
+  json::object whole = oci::make_empty_config();
+  for (const auto& [name, value] : json::parse(api::to_json(config)).as_object()) whole[name] = value;
+  return whole;
 }
 
 /// A damaged tar is named as dockerd names it.
@@ -115,6 +123,23 @@ class LocalImages final : public ImageDriver {
     });
   }
 
+  Task<ImageFacts> commit(CommitSpec spec, std::unique_ptr<ByteSource> layer) override {
+    const json::object container_config = whole_config(spec.container_config);
+    json::object config = oci::apply_changes(whole_config(spec.config), spec.changes);
+    if (config["Labels"].is_null()) config["Labels"] = json::object();
+    const oci::Blob blob = co_await oci::spool(&pool_, layer.get(), store_->staging_directory());
+    co_return co_await run_blocking(pool_, [&] {
+      ImageStore::Addition addition(*store_);
+      addition.pin_image(spec.parent);
+      const oci::Digest diff_id = addition.blocking_add_layer(blob, std::nullopt, std::nullopt).diff_id;
+      const oci::CommittedLayer step{config, container_config, spec.container, spec.author, spec.comment, diff_id, clock_.now()};
+      std::vector<oci::ImageDocument> documents;
+      documents.push_back(oci::ImageDocument::parse(oci::make_commit_document(store_->document(spec.parent), step)));
+      store_->blocking_set_parent(documents.front().id().str(), spec.parent);
+      return facts_of(addition.blocking_commit(documents).front());
+    });
+  }
+
   Task<NamedImage> pull(PullSpec spec, ProgressSink&) override {
     throw Error::not_implemented("the local backend cannot pull {} from a registry yet: use docker load or docker import", spec.reference);
     co_return NamedImage{};
@@ -172,6 +197,7 @@ ImageFacts facts_of(const StoredImage& image) {
   const oci::ImageDocument& document = image.document;
   ImageFacts facts;
   facts.id = document.id().str();
+  facts.parent = image.parent;
   facts.comment = document.comment;
   facts.author = document.author;
   facts.architecture = document.architecture;

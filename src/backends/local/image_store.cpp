@@ -81,7 +81,7 @@ std::shared_ptr<ImageStore> ImageStore::blocking_open(const std::string& root) {
   const fs::path absolute = fs::absolute(root);
   fs::create_directories(absolute.parent_path());
   make_directory(absolute, 0700);
-  for (const char* name : {"images", "removed", "layers", "holds"}) make_directory(absolute / name, 0700);
+  for (const char* name : {"images", "removed", "layers", "holds", "parents"}) make_directory(absolute / name, 0700);
   std::shared_ptr<ImageStore> store(new ImageStore(absolute));  // NOLINT(cppcoreguidelines-owning-memory): the constructor is private
   remove_tree(store->root_ / "staging");
   make_directory(store->root_ / "staging", 0700);
@@ -137,6 +137,13 @@ void ImageStore::load_state() {
       if (!whole) logger().error("image left out id={} reason=a layer is missing", item.first);
       return !whole;
     });
+    for (const std::string& name : names_in(root_ / "parents")) {
+      if (state.images.contains("sha256:" + name)) {
+        state.parents.emplace("sha256:" + name, read_text(root_ / "parents" / name));
+      } else {
+        unlink_path(root_ / "parents" / name);
+      }
+    }
     std::erase_if(state.removed, [&](const auto& item) {
       const bool held = std::ranges::any_of(state.holds, [&](const auto& hold) { return hold.second == item.first; });
       if (!held) unlink_path(document_path("removed", item.first));
@@ -170,9 +177,26 @@ std::set<oci::Digest> ImageStore::drop_unused(State& state, const std::vector<oc
 }
 
 StoredImage ImageStore::stored(const State& state, const Image& image) const {
-  StoredImage result{oci::ImageDocument::parse(image.raw), {}};
+  StoredImage result{oci::ImageDocument::parse(image.raw), {}, {}};
+  const auto parent = state.parents.find(result.document.id().str());
+  if (parent != state.parents.end()) result.parent = parent->second;
   for (const oci::Digest& diff_id : image.diff_ids) result.layer_sizes.push_back(state.layers.at(diff_id).size);
   return result;
+}
+
+void ImageStore::blocking_set_parent(const std::string& image_id, const std::string& parent) {
+  state_.write([&](State& state) {
+    write_file(document_path("parents", image_id), parent);
+    state.parents.insert_or_assign(image_id, parent);
+  });
+}
+
+oci::ImageDocument ImageStore::document(const std::string& image_id) const {
+  return state_.read([&](const State& state) {
+    const auto image = state.images.find(image_id);
+    if (image == state.images.end()) throw Error::not_found("No such image: {}", image_id);
+    return oci::ImageDocument::parse(image->second.raw);
+  });
 }
 
 std::vector<StoredImage> ImageStore::blocking_list() const {
@@ -312,6 +336,7 @@ std::vector<std::string> ImageStore::blocking_remove(const std::string& image_id
       unlink_path(path);
     }
     state.images.erase(found);
+    if (state.parents.erase(image_id) > 0) unlink_path(document_path("parents", image_id));
     sync_directory(path.parent_path());
     const auto dropped = drop_unused(state, image.diff_ids, doomed);
     std::vector<std::string> gone;

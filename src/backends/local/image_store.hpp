@@ -20,6 +20,7 @@
 // Image content on disk, named by its digests:
 //
 //   images/<hex>          the configuration document of an image: where it stands, the image is whole
+//   parents/<hex>         the id of the image that this one was committed on
 //   layers/<diff id>/diff a layer, unpacked once in overlayfs form and shared by all images and containers that have it; beside it size
 //   (its
 //                         bytes, and those of its tar) and tar-split (what gives the tar back, for save)
@@ -36,6 +37,7 @@ namespace sockerless::local {
 struct StoredImage {
   oci::ImageDocument document;
   std::vector<std::int64_t> layer_sizes;  ///< bytes, lowest layer first
+  std::string parent;                     ///< the id of the image it was committed on; empty: none
 };
 
 /// Keeps images for the local backend. Every function may block. Threads: any. One process at a time for a root.
@@ -73,6 +75,10 @@ class ImageStore final : public LayerSource {
     std::set<oci::Digest> pinned_;
   };
 
+  /// Remembers what an image that is about to be committed is made of; forgotten when it is removed.
+  void blocking_set_parent(const std::string& image_id, const std::string& parent);
+  /// @errors not_found.
+  oci::ImageDocument document(const std::string& image_id) const;
   /// Every image.
   std::vector<StoredImage> blocking_list() const;
   /// Removes an image, and each layer that no image, hold or addition needs.
@@ -109,6 +115,7 @@ class ImageStore final : public LayerSource {
     std::map<std::string, Image, std::less<>> images;   // by id
     std::map<std::string, Image, std::less<>> removed;  // by id: held only
     std::map<std::string, std::string> holds;           // name -> image id
+    std::map<std::string, std::string> parents;         // image id -> image id
     std::map<oci::Digest, Layer> layers;                // in place
     std::map<oci::Digest, int> pins;                    // by additions
   };

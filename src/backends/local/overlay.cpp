@@ -49,7 +49,8 @@ void blocking_mount_overlay(const std::vector<std::string>& lower, const std::st
     if (::mount(upper.c_str(), target.c_str(), nullptr, MS_BIND, nullptr) != 0) throw from_errno(errno, "bind mount " + target);
     return;
   }
-  std::string options = fmt::format("lowerdir={},upperdir={},workdir={},index=off", lower_option, path_of(upper_fd), path_of(work_fd));
+  std::string options = fmt::format("lowerdir={},upperdir={},workdir={},index=off,redirect_dir=off,metacopy=off", lower_option,
+                                    path_of(upper_fd), path_of(work_fd));
   if (life == LayerLife::thrown_away) {
     options += ",volatile";
     fs::remove_all(work + "/work/incompat");  // the mark of the run before, which the kernel takes for that of a crash
@@ -61,6 +62,25 @@ void blocking_mount_overlay(const std::vector<std::string>& lower, const std::st
   if (failure == EINVAL)
     error.add_context("the state directory must be on a file system that can hold overlay's upper layer (not itself an overlay)");
   throw error;
+}
+
+void blocking_mount_layers(const std::vector<std::string>& layers, const std::string& target) {
+  if (layers.size() == 1) {  // an overlay has two at least
+    if (::mount(layers.front().c_str(), target.c_str(), nullptr, MS_BIND, nullptr) != 0 ||
+        ::mount(nullptr, target.c_str(), nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY, nullptr) != 0) {
+      throw from_errno(errno, "bind mount " + target);
+    }
+    return;
+  }
+  std::vector<UniqueFd> opened;
+  std::string option = "lowerdir=";
+  for (const auto& folder : layers) {
+    if (!opened.empty()) option += ':';
+    opened.push_back(open_folder(folder));
+    option += path_of(opened.back());
+  }
+  if (::mount("overlay", target.c_str(), "overlay", MS_RDONLY, option.c_str()) != 0)
+    throw from_errno(errno, "mount the container's layers (overlay)");
 }
 
 void blocking_mount_shared_memory(const std::string& target, std::int64_t size) {

@@ -31,6 +31,9 @@ enum class LayerLife { kept, thrown_away };
 void blocking_mount_overlay(const std::vector<std::string>& lower, const std::string& upper, const std::string& work,
                             const std::string& target, LayerLife life);
 
+/// Mounts layers (topmost first, at least one) at `target` to be read only. May block. @errors from_errno.
+void blocking_mount_layers(const std::vector<std::string>& layers, const std::string& target);
+
 /// What may be mounted in a container's directory: its root, and the /dev/shm that it shares with other containers.
 inline constexpr std::array kMountPoints{"rootfs", "shm"};
 

@@ -17,10 +17,12 @@
 #include <unistd.h>
 
 #include "backends/local/container_facts.hpp"
+#include "backends/local/container_files.hpp"
 #include "backends/local/container_run.hpp"
 #include "backends/local/container_store.hpp"
 #include "backends/local/exec_process.hpp"
 #include "backends/local/host_runtime.hpp"
+#include "backends/local/init_layer.hpp"
 #include "backends/local/log_file.hpp"
 #include "backends/local/monitor_channel.hpp"
 #include "backends/local/monitor_launch.hpp"
@@ -187,6 +189,8 @@ class LocalWorkloadDriver final : public WorkloadDriver {
     co_return process;
   }
 
+  FileDriver* files() override { return files_.get(); }
+
   Task<api::ContainerTopResponse> top(ContainerId id, std::string ps_args) override {
     const std::int64_t pid = get_pid(id.str());
     co_return co_await run_blocking(pool_, [this, &id, &ps_args, pid] {
@@ -288,6 +292,12 @@ class LocalWorkloadDriver final : public WorkloadDriver {
     const auto container = ContainerId::parse(id);
     if (!is_running(container)) throw Error::conflict("Container {} is not running", id);
     return get_run(container)->state.read([](const ContainerRun::State& state) { return state.started->pid; });
+  }
+
+  Task<std::optional<std::int64_t>> settled_pid(ContainerId id) {
+    if (is_running(id)) co_return get_pid(id.str());
+    co_await settle(get_entry(id));
+    co_return std::nullopt;
   }
 
   /// Waits until the last run has left nothing behind.
@@ -403,7 +413,8 @@ class LocalWorkloadDriver final : public WorkloadDriver {
     try {
       const OciRuntime& runtime = runtime_.blocking_runtime();
       blocking_prepare_sources(spec);
-      blocking_mount_overlay(layers_->blocking_layer_folders(spec.image_id), entry.directory + "/upper", entry.directory + "/work", root,
+      blocking_mount_overlay(blocking_lower_layers(entry.directory, layers_->blocking_layer_folders(spec.image_id)),
+                             entry.directory + "/upper", entry.directory + "/work", root,
                              spec.host_config.auto_remove.value_or(false) ? LayerLife::thrown_away : LayerLife::kept);
       const auto settings = make_settings(spec, entry.directory, [this](const std::string& id) { return get_pid(id); });
       blocking_prepare_shared_memory(settings);
@@ -486,6 +497,11 @@ class LocalWorkloadDriver final : public WorkloadDriver {
   TaskGroup tasks_;
   TaskGroup removals_;
   LogWatcher watcher_;
+  const std::unique_ptr<FileDriver> files_ =
+      make_file_driver({.layers = layers_,
+                        .pool = pool_,
+                        .directory = [this](const ContainerId& id) { return get_entry(id)->directory; },
+                        .settled_pid = [this](ContainerId id) { return settled_pid(std::move(id)); }});
 };
 
 }  // namespace
