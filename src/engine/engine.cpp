@@ -5,6 +5,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "engine/build_service.hpp"
 #include "engine/container_service.hpp"
 #include "engine/engine_context.hpp"
 #include "engine/stats_service.hpp"
@@ -48,6 +49,7 @@ class Engine final : public Backend {
                  {}},
         containers_(context_),
         stats_(context_),
+        builds_(drivers_.builder.get(), images_),
         system_(context_, containers_, capabilities_, options.blocking_pool) {}
 
   const Capabilities& capabilities() const override { return capabilities_; }
@@ -57,6 +59,7 @@ class Engine final : public Backend {
   ExecRole* exec() override { return capabilities_.exec ? &execs_ : nullptr; }
   ImageRole* images() override { return &images_; }
   RegistryRole* registry() override { return images_.can_pull() ? &images_ : nullptr; }
+  BuildRole* builder() override { return drivers_.builder ? &builds_ : nullptr; }
   NetworkRole* networks() override { return &networks_; }
   VolumeRole* volumes() override { return &volumes_; }
 
@@ -81,6 +84,7 @@ class Engine final : public Backend {
     events_.close();
     co_await tasks_.stop(kStopPatience);
     co_await execs_.stop();
+    co_await builds_.stop();
     co_await images_.stop();
     co_await drivers_.workloads->stop();
   }
@@ -100,6 +104,7 @@ class Engine final : public Backend {
   EngineContext context_;
   ContainerService containers_;
   StatsService stats_;
+  BuildService builds_;
   SystemService system_;
 };
 

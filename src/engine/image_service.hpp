@@ -58,6 +58,9 @@ class ImageService final : public ImageRole, public RegistryRole {
   Task<ProgressStream> import(ImportImageOptions options, std::unique_ptr<ByteSource> tar) override;
   Task<std::unique_ptr<ByteSource>> save(std::vector<ImageRef> images) override;
 
+  /// Runs `work`, which puts a built image into the driver's store, and gives the image its names (familiar, with tag).
+  Task<ImageFacts> add_built(Task<ImageFacts> work, std::vector<std::string> references);
+
   /// Use the registry role only when this is true.
   bool can_pull() const { return driver_.can_pull(); }
   Task<ProgressStream> pull(PullImageOptions options) override;

@@ -117,6 +117,18 @@ Task<void> ImageService::run_import(ImportSpec spec, std::string reference, std:
   co_await sink.write(line("status", facts.id));
 }
 
+Task<ImageFacts> ImageService::add_built(Task<ImageFacts> work, std::vector<std::string> references) {
+  const Transfer transfer(*this);
+  ImageFacts facts = co_await std::move(work);
+  add_facts(facts);
+  const OperationLock::Guard turn = co_await changes_.acquire();
+  for (const auto& reference : references) {
+    co_await assign(facts.id, reference);
+    publish("tag", facts.id, reference);
+  }
+  co_return facts;
+}
+
 Task<ProgressStream> ImageService::pull(PullImageOptions options) {
   if (!can_pull()) throw no_registry("pulling images");
   auto reference = api::ImageReference::parse(options.image);
