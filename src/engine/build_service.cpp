@@ -70,7 +70,9 @@ T parse_document(const std::string& text, std::string_view what) {
   try {
     return api::parse_json<T>(text);
   } catch (const Error& error) {
-    throw Error::invalid_argument("error reading {}: {}", what, error.message());
+    constexpr std::string_view kPrefix = "invalid JSON: ";  // ours alone
+    const std::string& message = error.message();
+    throw Error::invalid_argument("error reading {}: {}", what, message.starts_with(kPrefix) ? message.substr(kPrefix.size()) : message);
   }
 }
 

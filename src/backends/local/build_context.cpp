@@ -49,7 +49,8 @@ void blocking_unpack(const oci::Blob& blob, const std::string& directory) {
     oci::blocking_unpack_tar(oci::RootedDir::blocking_open(directory), *source, options);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::invalid_argument) throw;
-    throw Error(ErrorCode::invalid_argument, "Error processing tar file(exit status 1): " + error.message(), error.detail());
+    // dockerd takes a damaged context for its own failure.
+    throw Error(ErrorCode::internal, "Error processing tar file(exit status 1): " + error.message(), error.detail());
   }
 }
 

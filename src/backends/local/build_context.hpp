@@ -10,8 +10,8 @@ namespace sockerless::local {
 
 /// Unpacks what a client sends, or `remote` names, into an empty directory: a tar, compressed or not, or a Dockerfile alone.
 ///
-/// The caller keeps `pool`. @errors invalid_argument: damaged or hostile; too_large; not_implemented: a git repository; internal, in
-/// Docker's words: it cannot be fetched.
+/// The caller keeps `pool`. @errors internal, as dockerd: damaged or hostile; too_large; not_implemented: a git repository;
+/// internal: it cannot be fetched.
 Task<void> open_context(BlockingPool* pool, std::string remote, std::unique_ptr<ByteSource> body, std::string directory);
 
 /// The text of the Dockerfile at `path` in the context, links resolved within it; it and .dockerignore leave the context when the latter

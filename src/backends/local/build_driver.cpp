@@ -112,6 +112,10 @@ class LocalBuilder final : public BuildDriver {
     }
     BuildOutput output(make_plan(job->file, job->target, job->spec.arguments, job->image_ids, job->spec.labels));
     if (is_base_itself(*job)) co_return co_await take_base(job, &output, progress);
+    if (is_empty(*job)) {
+      co_await show(output.feed("STEP 1/1: FROM scratch\n"), progress);
+      throw BuildFailure(0, "No image was generated. Is your Dockerfile empty?");
+    }
     for (const auto& [name, id] : job->image_ids) co_await hand_over(job, "sha256:" + id);
     co_await run_buildah(job, flags, &output, progress);
     co_return co_await take_result(job);
@@ -133,8 +137,14 @@ class LocalBuilder final : public BuildDriver {
            job.file.base_image(job.target, job.spec.arguments).has_value() && job.target == 0;
   }
 
+  /// FROM scratch alone.
+  static bool is_empty(const Job& job) {
+    const BuildStage& stage = job.file.stages()[job.target];
+    return job.target == 0 && stage.instructions.size() == 1 && job.spec.labels.empty() && stage.base == "scratch";
+  }
+
   Task<ImageFacts> take_base(Job* job, BuildOutput* output, ProgressSink* progress) {
-    for (auto& text : output->feed(fmt::format("STEP 1/1: FROM x\n"))) co_await progress->write(stream_line(text));
+    co_await show(output->feed("STEP 1/1: FROM base\n"), progress);
     const std::string id = "sha256:" + job->image_ids.begin()->second;
     co_return co_await run_blocking(pool_, [&] {
       job->addition->pin_image(id);

@@ -78,6 +78,30 @@ std::optional<std::string> missing_file(std::string_view words, std::string_view
                      path);
 }
 
+/// 'determining run uid: user: unknown user error looking up user "x"' in Docker's words.
+std::optional<std::string> missing_user(std::string_view words) {
+  for (const std::string_view kind : {"user", "group"}) {
+    const std::string mark = fmt::format("unknown {0} error looking up {0} \"", kind);
+    const auto start = words.find(mark);
+    if (start == std::string_view::npos) continue;
+    const std::string_view name = words.substr(start + mark.size());
+    const std::string_view file = kind == "user" ? "passwd" : "group";
+    return fmt::format("unable to find {} {}: no matching entries in {} file", kind, name.substr(0, name.find('"')), file);
+  }
+  return std::nullopt;
+}
+
+/// What a runtime's log line says: 'from runc ...: time="..." level=error msg="..."'.
+std::string complaint_of(std::string_view line) {
+  if (const auto start = line.find("msg=\""); start != std::string_view::npos) {
+    line = line.substr(start + 5);
+    if (line.ends_with('"')) line.remove_suffix(1);
+  }
+  std::string text(line);
+  for (auto quote = text.find("\\\""); quote != std::string::npos; quote = text.find("\\\"", quote)) text.erase(quote, 1);
+  return text;
+}
+
 }  // namespace
 
 BuildPlan make_plan(const Dockerfile& file, std::size_t target, const BuildArguments& arguments,
@@ -155,6 +179,8 @@ void BuildOutput::take_line(std::string_view line) {
     last_words_ += line;
   } else if (line.starts_with(kComplaint)) {
     complaint_ = line.substr(kComplaint.size());
+  } else if (!complaint_.empty() && line.starts_with(": exit status ")) {
+    return;  // the rest of the complaint
   } else {
     show(std::string(line) + "\n");
   }
@@ -224,16 +250,7 @@ BuilderFailure BuildOutput::failure(int exit_code) const {
   if (const auto at = words.rfind(kRunFailed); at != std::string_view::npos) {
     std::string_view number = words.substr(at + kRunFailed.size());
     const int code = static_cast<int>(take_number(number).value_or(static_cast<std::size_t>(exit_code)));
-    if (!complaint_.empty()) {
-      // The runtime's own words are in its log line.
-      std::string_view said = complaint_;
-      const auto start = said.find("msg=\"");
-      if (start != std::string_view::npos) said = said.substr(start + 5);
-      if (start != std::string_view::npos && said.ends_with('"')) said.remove_suffix(1);
-      std::string text(said);
-      for (auto quote = text.find("\\\""); quote != std::string::npos; quote = text.find("\\\"", quote)) text.erase(quote, 1);
-      return {"OCI runtime create failed: " + text, 0};
-    }
+    if (!complaint_.empty()) return {"OCI runtime create failed: " + complaint_of(complaint_), 0};
     return {fmt::format("The command '{}' returned a non-zero code: {}", command_of(plan_.stages[stage_], step_ - 1), code), code};
   }
   // "building at STEP "COPY nope /": ..." without what everybody sees already.
@@ -241,6 +258,7 @@ BuilderFailure BuildOutput::failure(int exit_code) const {
     if (const auto end = words.find("\": "); end != std::string_view::npos) words = words.substr(end + 3);
   }
   if (auto missing = missing_file(words, step)) return {std::move(*missing), 0};
+  if (auto missing = missing_user(words)) return {std::move(*missing), 0};
   return {words.empty() ? fmt::format("the builder ended with exit code {}", exit_code) : std::string(words), 0};
 }
 

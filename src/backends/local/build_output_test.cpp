@@ -71,6 +71,15 @@ TEST(BuildOutput, AFileThatIsMissingIsToldInDockersWords) {
   EXPECT_EQ(output.failure(125).exit_code, 0);
 }
 
+TEST(BuildOutput, AUserThatIsMissingIsToldInDockersWords) {
+  BuildOutput output = make_output("FROM busybox\nUSER a\nRUN id\n");
+  output.feed(
+      "STEP 1/3: FROM 01\nSTEP 2/3: USER a\nSTEP 3/3: RUN id\nError: building at STEP \"RUN id\": determining run uid: user: unknown "
+      "user error looking up user \"a\"\n");
+  output.finish(true);
+  EXPECT_EQ(output.failure(125).message, "unable to find user a: no matching entries in passwd file");
+}
+
 TEST(BuildOutput, ARuntimesComplaintIsTheFailure) {
   BuildOutput output = make_output("FROM busybox\nRUN [\"/nonexist\"]\n");
   output.feed(

@@ -72,11 +72,12 @@ Task<int> run_confined(BlockingPool* pool, ConfinedCommand command, OutputTaker 
     for (auto count = co_await stream->read_some(buffer); count > 0; count = co_await stream->read_some(buffer)) {
       co_await take(as_text(std::span(buffer).first(count)));
     }
+    // Cancellation stays on: it comes once, and what our caller does next must see it.
+    co_return co_await run_blocking(*pool, [pid] { return blocking_reap(pid); });
   } catch (...) {
     failure = std::current_exception();
   }
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-  if (!failure) co_return co_await run_blocking(*pool, [pid] { return blocking_reap(pid); });
   co_await run_blocking(*pool, [pid] { blocking_end(pid); });
   std::rethrow_exception(failure);
 }
