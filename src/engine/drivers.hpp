@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "api/params.hpp"
 #include "api/types.hpp"
 #include "backend/streams.hpp"
 #include "base/byte_source.hpp"
@@ -17,7 +18,7 @@
 #include "base/time.hpp"
 #include "engine/file_driver.hpp"
 
-// The four drivers: all that a new place to run containers has to bring. Docker's semantics (names, states, filters, waits, events, restart
+// The drivers: all that a new place to run containers has to bring. Docker's semantics (names, states, filters, waits, events, restart
 // policies, health checks, attach and log reading) are the engine's; a driver only does what it is told, on objects the engine has already
 // checked. Every function may be called from any strand; calls for one container come one at a time, except that reading logs, stdin,
 // signal(), resize() and exec() overlap with anything.
@@ -312,12 +313,50 @@ class VolumeDriver {
   virtual Task<std::int64_t> size(std::string name) = 0;
 };
 
+// ---- builds
+
+/// An image to build. `params` are checked by the engine: names, labels and arguments are in the members.
+struct BuildSpec {
+  api::ImageBuildParams params;
+  std::map<std::string, std::optional<std::string>> arguments;
+  std::map<std::string, std::string> labels;
+};
+
+/// A build that did not succeed, in Docker's words.
+class BuildFailure : public Error {
+ public:
+  BuildFailure(int exit_code, std::string message) : Error(ErrorCode::internal, std::move(message)), exit_code_(exit_code) {}
+  int exit_code() const { return exit_code_; }  ///< of the RUN that failed; 0: something else failed
+
+ private:
+  int exit_code_;
+};
+
+/// The images that a build names.
+class BaseImages {
+ public:
+  virtual ~BaseImages() = default;
+  /// The id of an image, which is pulled first where it is missing or the client asks for it. @errors as pulling it.
+  virtual Task<std::string> get(std::string reference, ProgressSink& progress) = 0;
+};
+
+class BuildDriver {
+ public:
+  virtual ~BuildDriver() = default;
+  /// Builds into the store of the ImageDriver. All or nothing. Progress is what Docker's classic builder writes, without the end.
+  /// @errors BuildFailure; invalid_argument: the Dockerfile. Cancellation: terminal, total; nothing of the build runs on.
+  virtual Task<ImageFacts> build(BuildSpec spec, std::unique_ptr<ByteSource> context, BaseImages& bases, ProgressSink& progress) = 0;
+  /// Forgets the steps kept for later builds. @return bytes that are free again.
+  virtual Task<std::int64_t> prune() = 0;
+};
+
 /// What a backend hands to the engine.
 struct Drivers {
   std::unique_ptr<WorkloadDriver> workloads;
   std::unique_ptr<ImageDriver> images;
   std::unique_ptr<NetworkDriver> networks;
   std::unique_ptr<VolumeDriver> volumes;
+  std::unique_ptr<BuildDriver> builder = {};  ///< null: images are not built here
 };
 
 }  // namespace sockerless

@@ -5,6 +5,7 @@
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "engine/build_service.hpp"
 #include "engine/commit_service.hpp"
 #include "engine/container_service.hpp"
 #include "engine/engine_context.hpp"
@@ -56,6 +57,7 @@ class Engine final : public Backend {
         committer_(drivers_.workloads->files() != nullptr
                        ? std::make_unique<CommitService>(context_, containers_.lifecycle(), *drivers_.workloads->files())
                        : nullptr),
+        builds_(drivers_.builder.get(), images_),
         system_(context_, containers_, capabilities_, options.blocking_pool) {}
 
   const Capabilities& capabilities() const override { return capabilities_; }
@@ -67,6 +69,7 @@ class Engine final : public Backend {
   ExecRole* exec() override { return capabilities_.exec ? &execs_ : nullptr; }
   ImageRole* images() override { return &images_; }
   RegistryRole* registry() override { return images_.can_pull() ? &images_ : nullptr; }
+  BuildRole* builder() override { return drivers_.builder ? &builds_ : nullptr; }
   NetworkRole* networks() override { return &networks_; }
   VolumeRole* volumes() override { return &volumes_; }
 
@@ -91,6 +94,7 @@ class Engine final : public Backend {
     events_.close();
     co_await tasks_.stop(kStopPatience);
     co_await execs_.stop();
+    co_await builds_.stop();
     co_await images_.stop();
     co_await drivers_.workloads->stop();
   }
@@ -112,6 +116,7 @@ class Engine final : public Backend {
   StatsService stats_;
   std::unique_ptr<FilesService> files_;       // null: the driver has no view of files
   std::unique_ptr<CommitService> committer_;  // the same
+  BuildService builds_;
   SystemService system_;
 };
 

@@ -60,6 +60,8 @@ class ImageService final : public ImageRole, public RegistryRole {
 
   /// Makes an image of a container's layer; an empty reference gives it no name. @return its id.
   Task<std::string> commit(CommitSpec spec, std::string reference, std::unique_ptr<ByteSource> layer);
+  /// Runs `work`, which puts a new image into the driver's store, and gives the image its names (familiar, with tag).
+  Task<ImageFacts> add_made(Task<ImageFacts> work, std::vector<std::string> references);
 
   /// Use the registry role only when this is true.
   bool can_pull() const { return driver_.can_pull(); }

@@ -118,15 +118,21 @@ Task<void> ImageService::run_import(ImportSpec spec, std::string reference, std:
 }
 
 Task<std::string> ImageService::commit(CommitSpec spec, std::string reference, std::unique_ptr<ByteSource> layer) {
+  std::vector<std::string> names;
+  if (!reference.empty()) names.push_back(std::move(reference));
+  co_return (co_await add_made(driver_.commit(std::move(spec), std::move(layer)), std::move(names))).id;
+}
+
+Task<ImageFacts> ImageService::add_made(Task<ImageFacts> work, std::vector<std::string> references) {
   const Transfer transfer(*this);
-  const ImageFacts facts = co_await driver_.commit(std::move(spec), std::move(layer));
+  ImageFacts facts = co_await std::move(work);
   add_facts(facts);
-  if (!reference.empty()) {
-    const OperationLock::Guard turn = co_await changes_.acquire();
+  const OperationLock::Guard turn = co_await changes_.acquire();
+  for (const auto& reference : references) {
     co_await assign(facts.id, reference);
     publish("tag", facts.id, reference);
   }
-  co_return facts.id;
+  co_return facts;
 }
 
 Task<ProgressStream> ImageService::pull(PullImageOptions options) {

@@ -73,13 +73,19 @@ DiskUsageOptions disk_usage_options(const Call& call, const std::vector<std::str
 
 }  // namespace
 
+/// A client takes "1" for Docker's classic builder; nothing: there is none.
 Task<void> ping(Call& call) {
-  static const net::Headers kHeaders{{"Content-Type", "text/plain; charset=utf-8"},
-                                     {"Cache-Control", "no-cache, no-store, must-revalidate"},
-                                     {"Pragma", "no-cache"},
-                                     {"Swarm", "inactive"},
-                                     {"Builder-Version", ""}};
-  return call.exchange.respond_constant(200, kHeaders, call.exchange.request().method == net::Method::head ? "" : "OK");
+  const auto headers_with = [](std::string_view builder) {
+    return net::Headers{{"Content-Type", "text/plain; charset=utf-8"},
+                        {"Cache-Control", "no-cache, no-store, must-revalidate"},
+                        {"Pragma", "no-cache"},
+                        {"Swarm", "inactive"},
+                        {"Builder-Version", std::string(builder)}};
+  };
+  static const net::Headers kWithoutBuilder = headers_with("");
+  static const net::Headers kWithBuilder = headers_with("1");
+  return call.exchange.respond_constant(200, call.backend.builder() == nullptr ? kWithoutBuilder : kWithBuilder,
+                                        call.exchange.request().method == net::Method::head ? "" : "OK");
 }
 
 /// There are no managed plugins, so none has that name. `docker inspect` asks here last, and reads 404 as "No such object".

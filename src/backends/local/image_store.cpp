@@ -247,6 +247,14 @@ void ImageStore::Addition::pin_image(const std::string& image_id) {
   });
 }
 
+bool ImageStore::Addition::pin_layer(const oci::Digest& diff_id) {
+  return store_.state_.write([&](State& state) {
+    if (!state.layers.contains(diff_id)) return false;
+    if (pinned_.insert(diff_id).second) ++state.pins[diff_id];
+    return true;
+  });
+}
+
 ImageStore::AddedLayer ImageStore::Addition::blocking_add_layer(const oci::Blob& content, const std::optional<oci::Digest>& diff_id,
                                                                 const std::optional<oci::Digest>& digest) {
   if (diff_id) {
@@ -319,6 +327,18 @@ ImageStore::Addition::~Addition() {
   } catch (const std::exception& error) {
     logger().warn("unused layers left behind reason={}", error.what());
   }
+}
+
+bool ImageStore::has_image(std::string_view image_id) const {
+  return state_.read([&](const State& state) { return state.images.contains(image_id); });
+}
+
+StoredImage ImageStore::blocking_get(const std::string& image_id) const {
+  return state_.read([&](const State& state) {
+    const auto image = state.images.find(image_id);
+    if (image == state.images.end()) throw Error::not_found("No such image: {}", image_id);
+    return stored(state, image->second);
+  });
 }
 
 std::vector<std::string> ImageStore::blocking_remove(const std::string& image_id) {

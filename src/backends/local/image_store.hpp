@@ -65,6 +65,8 @@ class ImageStore final : public LayerSource {
                                   const std::optional<oci::Digest>& digest);
     /// Keeps an image's layers for as long as this object lives. @errors not_found.
     void pin_image(const std::string& image_id);
+    /// Keeps a layer that the store has. @return false: it has none of that name.
+    bool pin_layer(const oci::Digest& diff_id);
     /// Makes the images visible, all or none. Their layers must have been added.
     std::vector<StoredImage> blocking_commit(const std::vector<oci::ImageDocument>& documents);
 
@@ -79,6 +81,9 @@ class ImageStore final : public LayerSource {
   void blocking_set_parent(const std::string& image_id, const std::string& parent);
   /// @errors not_found.
   oci::ImageDocument document(const std::string& image_id) const;
+  bool has_image(std::string_view image_id) const;
+  /// @errors not_found: "No such image: ...".
+  StoredImage blocking_get(const std::string& image_id) const;
   /// Every image.
   std::vector<StoredImage> blocking_list() const;
   /// Removes an image, and each layer that no image, hold or addition needs.

@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "backends/local/build_driver.hpp"
 #include "backends/local/image_driver.hpp"
 #include "backends/local/network_driver.hpp"
 #include "backends/local/volume_driver.hpp"
@@ -72,10 +73,12 @@ std::unique_ptr<Backend> make_local_backend(LocalOptions options) {
                                    .runtime = std::move(options.runtime),
                                    .monitor_path = std::move(options.monitor_path),
                                    .directory_lock = std::move(lock)};
+  auto builder = local::make_build_driver(options.blocking_pool, images, directory + "/build", workloads.runtime);
   Drivers drivers{.workloads = local::make_workload_driver(std::move(workloads), images, options.blocking_pool, options.executor),
                   .images = local::make_image_driver(options.blocking_pool, options.clock, images),
                   .networks = local::make_network_driver(),
-                  .volumes = local::make_volume_driver(options.blocking_pool, directory + "/volumes")};
+                  .volumes = local::make_volume_driver(options.blocking_pool, directory + "/volumes"),
+                  .builder = std::move(builder)};
   return make_engine({.capabilities = local_capabilities(),
                       .drivers = std::move(drivers),
                       .store = std::move(store),
