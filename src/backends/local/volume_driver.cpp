@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "backends/local/volume_mounts.hpp"
 #include "base/error.hpp"
 
 namespace sockerless::local {
@@ -21,16 +22,20 @@ class FolderVolumes final : public VolumeDriver {
   }
 
   Task<std::string> create(std::string name, std::map<std::string, std::string> options) override {
-    if (!options.empty()) {
-      throw Error::not_implemented("volume options ({}) are not supported by the local backend yet", options.begin()->first);
+    try {
+      check_volume_options(options);
+    } catch (const Error& error) {
+      throw Error::invalid_argument("create {}: {}", name, error.message());
     }
-    const std::string data = folder_of(name) + "/_data";
-    co_await run_blocking(pool_, [&data] {
+    const std::string folder = folder_of(name);
+    const std::string data = folder + "/_data";
+    co_await run_blocking(pool_, [&] {
       std::error_code error;
       if (fs::is_directory(data, error)) return;
       fs::create_directories(data, error);
       if (!error) fs::permissions(data, kFolderMode, error);  // whatever the daemon's umask
       if (error) throw Error::unavailable("cannot make the volume's directory {}: {}", data, error.message());
+      if (!options.empty()) blocking_store_volume_options(folder, options);
     });
     co_return data;
   }
@@ -39,14 +44,18 @@ class FolderVolumes final : public VolumeDriver {
     const std::string folder = folder_of(name);
     co_await run_blocking(pool_, [&folder] {
       std::error_code error;
+      blocking_unmount_volume(folder);  // before anything is deleted: what is mounted there is not the volume's own
       fs::remove_all(folder, error);
       if (error) throw Error::unavailable("cannot remove the volume's directory {}: {}", folder, error.message());
     });
   }
 
   Task<std::int64_t> size(std::string name) override {
-    const std::string data = folder_of(name) + "/_data";
-    co_return co_await run_blocking(pool_, [&data] { return blocking_size(data); });
+    const std::string folder = folder_of(name);
+    co_return co_await run_blocking(pool_, [&folder] {
+      // What lies behind options belongs to somebody else, and may be far away.
+      return blocking_volume_options(folder).empty() ? blocking_size(folder + "/_data") : -1;
+    });
   }
 
  private:

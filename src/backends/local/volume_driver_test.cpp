@@ -4,10 +4,13 @@
 #include <fstream>
 
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "backends/local/volume_copy.hpp"
+#include "backends/local/volume_mounts.hpp"
 #include "base/error.hpp"
+#include "base/random.hpp"
 
 namespace sockerless::local {
 namespace {
@@ -44,13 +47,106 @@ TEST_F(LocalVolumes, ANameThatWouldLeaveTheFolderIsRefused) {
   for (const char* name : {"", "..", "../x", "a/b", ".hidden"}) EXPECT_THROW(run(volumes_->create(name, {})), Error) << name;
 }
 
-TEST_F(LocalVolumes, OptionsAreNotSilentlyIgnored) {
+std::string refusal(const VolumeOptions& options) {
   try {
-    run(volumes_->create("nfs", {{"type", "nfs"}}));
+    check_volume_options(options);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+    return error.message();
+  }
+  return "";
+}
+
+TEST_F(LocalVolumes, OptionsAreThoseOfTheLocalDriver) {
+  EXPECT_EQ(refusal({{"type", "tmpfs"}, {"device", "tmpfs"}, {"o", "size=1m"}}), "");
+  EXPECT_EQ(refusal({{"foo", "bar"}}), "invalid option: \"foo\"");
+  EXPECT_EQ(refusal({{"type", "nfs"}}), "missing required option: \"device\"");
+  EXPECT_EQ(refusal({{"device", "/x"}}), "missing required option: \"type\"");
+  EXPECT_EQ(refusal({{"o", "size=1m"}}), "missing required option: \"device\"");
+  EXPECT_EQ(refusal({{"size", "1m"}}), "quota size requested but no quota support");
+  try {
+    run(volumes_->create("db", {{"foo", "bar"}}));
     FAIL();
   } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::not_implemented);
+    EXPECT_EQ(error.message(), "create db: invalid option: \"foo\"");
   }
+  EXPECT_FALSE(fs::exists(folder_ + "/volumes/db"));
+}
+
+TEST_F(LocalVolumes, MountOptionsAreFlagsAndTheFileSystemsOwn) {
+  const auto parsed = parse_mount_options("rbind,ro,size=1m,noexec,exec,,addr=1.2.3.4");
+  EXPECT_EQ(parsed.flags, static_cast<unsigned long>(MS_BIND | MS_REC | MS_RDONLY));
+  EXPECT_EQ(parsed.data, "size=1m,addr=1.2.3.4");
+}
+
+class LocalVolumeMounts : public LocalVolumes {
+ protected:
+  ~LocalVolumeMounts() override { blocking_unmount_volume(folder_ + "/volumes/v"); }
+
+  static WorkloadSpec user_of(const std::string& volume) {
+    WorkloadSpec spec{.id = ContainerId::parse(system_random().hex64()),
+                      .name = "test",
+                      .image_id = "sha256:x",
+                      .arguments = {"x"},
+                      .config = {},
+                      .host_config = {},
+                      .mounts = {},
+                      .network_mode = "none"};
+    MountSpec mount;
+    mount.kind = MountSpec::Kind::volume;
+    mount.volume_name = volume;
+    spec.mounts.push_back(std::move(mount));
+    return spec;
+  }
+};
+
+TEST_F(LocalVolumeMounts, AVolumeIsMountedForTheFirstUserUntilTheLast) {
+  fs::create_directories(folder_ + "/source");
+  std::ofstream(folder_ + "/source/file") << "text";
+  const std::string data = run(volumes_->create("v", {{"type", "none"}, {"device", folder_ + "/source"}, {"o", "bind"}}));
+  VolumeMounts mounts(folder_ + "/volumes");
+  const auto one = user_of("v");
+  const auto two = user_of("v");
+  mounts.blocking_use(one);
+  mounts.blocking_use(two);
+  EXPECT_TRUE(fs::exists(data + "/file"));
+  mounts.blocking_release(one.id);
+  EXPECT_TRUE(fs::exists(data + "/file"));
+  mounts.blocking_release(two.id);
+  EXPECT_FALSE(fs::exists(data + "/file"));
+}
+
+TEST_F(LocalVolumeMounts, ANextDaemonUnmountsWhatNobodyUsesAndRemovalSparesTheSource) {
+  fs::create_directories(folder_ + "/source");
+  std::ofstream(folder_ + "/source/file") << "text";
+  const std::string data = run(volumes_->create("v", {{"type", "none"}, {"device", folder_ + "/source"}, {"o", "bind"}}));
+  const auto lost = user_of("v");
+  const auto kept = user_of("v");
+  VolumeMounts(folder_ + "/volumes").blocking_use(lost);
+  VolumeMounts(folder_ + "/volumes").blocking_use(kept);
+  VolumeMounts(folder_ + "/volumes").blocking_restore({kept.id});
+  EXPECT_TRUE(fs::exists(data + "/file"));
+  VolumeMounts(folder_ + "/volumes").blocking_restore({});
+  EXPECT_FALSE(fs::exists(data + "/file"));
+
+  VolumeMounts(folder_ + "/volumes").blocking_use(kept);
+  ASSERT_TRUE(fs::exists(data + "/file"));
+  run(volumes_->remove("v"));
+  EXPECT_FALSE(fs::exists(folder_ + "/volumes/v"));
+  EXPECT_TRUE(fs::exists(folder_ + "/source/file")) << "removing the volume deleted what it stood for";
+}
+
+TEST_F(LocalVolumeMounts, AMountThatFailsIsToldInDockersWordsAndLeavesNoUser) {
+  const std::string data = run(volumes_->create("v", {{"type", "none"}, {"device", "/no/such/folder"}, {"o", "bind"}}));
+  VolumeMounts mounts(folder_ + "/volumes");
+  try {
+    mounts.blocking_use(user_of("v"));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.message(), "error while mounting volume '" + data + "': failed to mount local volume: mount /no/such/folder:" + data +
+                                   ", flags: 0x1000: no such file or directory");
+  }
+  EXPECT_TRUE(fs::is_empty(folder_ + "/volumes/v/users"));
 }
 
 TEST_F(LocalVolumes, CopyUpKeepsLinksModesAndStaysInside) {

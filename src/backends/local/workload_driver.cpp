@@ -30,6 +30,7 @@
 #include "backends/local/runtime_selection.hpp"
 #include "backends/local/start_failure.hpp"
 #include "backends/local/volume_copy.hpp"
+#include "backends/local/volume_mounts.hpp"
 #include "backends/local/workload_settings.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
@@ -67,6 +68,7 @@ class LocalWorkloadDriver final : public WorkloadDriver {
         layers_(std::move(layers)),
         runtime_(options_.runtime, monitor_program().path, options_.state_directory),
         store_(options_.state_directory, layers_, runtime_),
+        volume_mounts_(options_.state_directory + "/volumes"),
         pool_(pool),
         executor_(std::move(executor)),
         watcher_(asio::make_strand(executor_), tasks_) {
@@ -222,6 +224,11 @@ class LocalWorkloadDriver final : public WorkloadDriver {
 
   Task<std::vector<RestoredWorkload>> restore(std::vector<ContainerId> known) override {
     auto found = co_await run_blocking(pool_, [this, &known] { return store_.blocking_restore(known); });
+    std::vector<ContainerId> running;
+    for (const auto& one : found) {
+      if (one.workload.running) running.push_back(one.entry->id);
+    }
+    co_await run_blocking(pool_, [this, &running] { volume_mounts_.blocking_restore(running); });
     std::vector<RestoredWorkload> result;
     for (auto& one : found) {
       entries_.write([&](auto& entries) { entries[one.entry->id] = one.entry; });
@@ -345,6 +352,7 @@ class LocalWorkloadDriver final : public WorkloadDriver {
         state.exit = exit;
       });
     }
+    co_await run_blocking(pool_, [this, entry] { volume_mounts_.blocking_release(entry->id); });
     run->update([](ContainerRun::State& state) { state.finished = true; });
   }
 
@@ -418,6 +426,7 @@ class LocalWorkloadDriver final : public WorkloadDriver {
                              spec.host_config.auto_remove.value_or(false) ? LayerLife::thrown_away : LayerLife::kept);
       const auto settings = make_settings(spec, entry.directory, [this](const std::string& id) { return get_pid(id); });
       blocking_prepare_shared_memory(settings);
+      volume_mounts_.blocking_use(spec);
       blocking_write_network_files(spec, settings, entry.directory);
       for (const auto& mount : spec.mounts) {
         if (mount.kind == MountSpec::Kind::volume && mount.copy_from_image) blocking_copy_up(root, mount.destination, mount.source);
@@ -430,6 +439,7 @@ class LocalWorkloadDriver final : public WorkloadDriver {
       return blocking_launch_run(monitor_program(), runtime, CgroupHost::blocking_detect(), spec, entry.directory);
     } catch (...) {
       const Error error = current_error();
+      volume_mounts_.blocking_release(spec.id);
       blocking_unmount_all(entry.directory);
       throw StartFailure(kOtherStartFailure, error.code(), error.message());
     }
@@ -490,6 +500,7 @@ class LocalWorkloadDriver final : public WorkloadDriver {
   const std::shared_ptr<LayerSource> layers_;  // shared with the image driver
   HostRuntime runtime_;
   ContainerStore store_;
+  VolumeMounts volume_mounts_;
   BlockingPool& pool_;
   const asio::any_io_executor executor_;
   // Any thread.
