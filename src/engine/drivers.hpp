@@ -256,6 +256,13 @@ struct PullSpec {
   std::string reference;  ///< canonical: "docker.io/library/busybox:latest"
   std::string platform;
   std::optional<api::AuthConfig> auth;
+  std::string current_id = {};  ///< of the image that has this name now; empty: none
+};
+
+struct PushSpec {
+  NamedImage image;       ///< what is pushed
+  std::string reference;  ///< canonical, with its tag
+  std::optional<api::AuthConfig> auth;
 };
 
 /// Keeps image content; names and tags are the engine's.
@@ -271,9 +278,27 @@ class ImageDriver {
   virtual Task<ImageFacts> commit(CommitSpec spec, std::unique_ptr<ByteSource>) {
     throw Error::not_implemented("this backend cannot make an image of the container {}", spec.container);
   }
-  /// @errors not_implemented: no registry client yet.
+  /// Writes Docker's lines, "Digest" and "Status" included. @errors not_implemented: see can_pull().
   virtual Task<NamedImage> pull(PullSpec spec, ProgressSink& progress) = 0;
   virtual bool can_pull() const = 0;
+  /// One tag of an image. @return the manifest's digest.
+  virtual Task<std::string> push(PushSpec, ProgressSink&) {
+    throw Error::not_implemented("this backend cannot push images: use docker save");
+    co_return std::string();
+  }
+  virtual Task<std::vector<api::ImageSearchResponseItem>> search(std::string, std::int64_t, std::optional<api::AuthConfig>) {
+    throw Error::not_implemented("this backend cannot search a registry");
+    co_return std::vector<api::ImageSearchResponseItem>();
+  }
+  /// @param reference  canonical, with tag or digest.
+  virtual Task<api::DistributionInspect> inspect_distribution(std::string, std::optional<api::AuthConfig>) {
+    throw Error::not_implemented("this backend cannot ask a registry about an image");
+    co_return api::DistributionInspect();
+  }
+  virtual Task<api::AuthResponse> log_in(api::AuthConfig) {
+    throw Error::not_implemented("this backend cannot log in to a registry");
+    co_return api::AuthResponse();
+  }
   /// @errors not_implemented.
   virtual Task<std::unique_ptr<ByteSource>> save(std::vector<NamedImage> images) = 0;
   /// Removes the image and every layer no other image uses. @return the diff ids' chain that went, for the "Deleted" lines.

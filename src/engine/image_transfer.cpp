@@ -150,6 +150,7 @@ Task<ProgressStream> ImageService::pull(PullImageOptions options) {
 Task<void> ImageService::run_pull(PullSpec spec, ProgressSink& sink) {
   const Transfer transfer(*this);
   const auto reference = api::ImageReference::parse(spec.reference);
+  spec.current_id = images_.read([&](const Table& table) { return table.owner_of(reference.familiar()); });
   const NamedImage image = co_await driver_.pull(std::move(spec), sink);
   add_facts(image.facts);
   const OperationLock::Guard turn = co_await changes_.acquire();

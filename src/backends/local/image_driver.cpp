@@ -1,7 +1,6 @@
 #include "backends/local/image_driver.hpp"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include <boost/json/object.hpp>
@@ -11,6 +10,8 @@
 
 #include "api/json.hpp"
 #include "api/types_json.hpp"
+#include "backends/local/image_pull.hpp"
+#include "backends/local/progress_lines.hpp"
 #include "oci/archive.hpp"
 #include "oci/dockerfile_changes.hpp"
 #include "oci/saved_archive.hpp"
@@ -21,23 +22,6 @@ namespace sockerless::local {
 namespace {
 
 namespace json = boost::json;
-
-/// 1000-based with four significant digits, as Docker's progress bars have it: "32.77kB".
-std::string human_size(double bytes) {
-  constexpr std::array kUnits{"B", "kB", "MB", "GB", "TB", "PB"};
-  std::size_t unit = 0;
-  for (; bytes >= 1000 && unit + 1 < kUnits.size(); ++unit) bytes /= 1000;
-  return fmt::format("{:.4g}{}", bytes, kUnits[unit]);
-}
-
-/// A progress line with its bar, whole.
-std::string layer_line(std::string_view status, const oci::Digest& diff_id, std::uint64_t bytes) {
-  const std::string size = human_size(static_cast<double>(bytes));
-  return json::serialize(json::object{{"status", status},
-                                      {"progressDetail", json::object{{"current", bytes}, {"total", bytes}}},
-                                      {"progress", fmt::format("[{:=>50}>] {:>8}/{}", "", size, size)},
-                                      {"id", diff_id.short_hex()}});
-}
 
 api::ImageConfig run_config(const oci::ImageDocument& document) {
   return api::parse_json<api::ImageConfig>(json::serialize(document.config));
@@ -76,7 +60,12 @@ class PinnedSource : public oci::BlockingSource {
 
 class LocalImages final : public ImageDriver {
  public:
-  LocalImages(BlockingPool& pool, Clock& clock, std::shared_ptr<ImageStore> store) : pool_(pool), clock_(clock), store_(std::move(store)) {}
+  explicit LocalImages(ImageDriverOptions options)
+      : pool_(options.pool),
+        clock_(options.clock),
+        store_(std::move(options.store)),
+        registries_(std::move(options.registries)),
+        fetches_(pool_, strands_of(std::move(options.executor)), store_, options.fetches) {}
 
   Task<std::vector<ImageFacts>> restore() override {
     co_return co_await run_blocking(pool_, [this] {
@@ -140,11 +129,8 @@ class LocalImages final : public ImageDriver {
     });
   }
 
-  Task<NamedImage> pull(PullSpec spec, ProgressSink&) override {
-    throw Error::not_implemented("the local backend cannot pull {} from a registry yet: use docker load or docker import", spec.reference);
-    co_return NamedImage{};
-  }
-  bool can_pull() const override { return false; }
+  Task<NamedImage> pull(PullSpec spec, ProgressSink& progress) override { return pull_image(&access_, std::move(spec), &progress); }
+  bool can_pull() const override { return true; }
 
   Task<std::unique_ptr<ByteSource>> save(std::vector<NamedImage> images) override {
     co_return co_await run_blocking(pool_, [&] {
@@ -170,7 +156,8 @@ class LocalImages final : public ImageDriver {
       const bool is_new = co_await run_blocking(pool_, [&] {
         return processing_tar([&] { return addition->blocking_add_layer(layer.content, layer.diff_id, layer.digest).is_new; });
       });
-      if (is_new) co_await progress->write(layer_line("Loading layer", layer.diff_id, layer.content.size));
+      if (is_new)
+        co_await progress->write(progress_line("Loading layer", layer.diff_id.short_hex(), layer.content.size, layer.content.size));
     }
   }
 
@@ -189,6 +176,10 @@ class LocalImages final : public ImageDriver {
   BlockingPool& pool_;
   Clock& clock_;
   const std::shared_ptr<ImageStore> store_;  // shared with the workload driver
+  const oci::RegistryOptions registries_;
+  // Any thread.
+  LayerFetches fetches_;
+  RegistryAccess access_{pool_, store_, fetches_, registries_};
 };
 
 }  // namespace
@@ -222,8 +213,6 @@ ImageFacts facts_of(const StoredImage& image) {
   return facts;
 }
 
-std::unique_ptr<ImageDriver> make_image_driver(BlockingPool& pool, Clock& clock, std::shared_ptr<ImageStore> store) {
-  return std::make_unique<LocalImages>(pool, clock, std::move(store));
-}
+std::unique_ptr<ImageDriver> make_image_driver(ImageDriverOptions options) { return std::make_unique<LocalImages>(std::move(options)); }
 
 }  // namespace sockerless::local

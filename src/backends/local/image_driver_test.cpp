@@ -51,7 +51,7 @@ class ImageDriverTest : public testing::Test {
   void SetUp() override { open(); }
   void open() {
     store_ = ImageStore::blocking_open(temp_ / "images");
-    driver_ = make_image_driver(pool_, system_clock(), store_);
+    driver_ = make_image_driver({.pool = pool_, .clock = system_clock(), .store = store_, .executor = pool_.executor()});
   }
   std::vector<NamedImage> load(std::string bytes, std::optional<std::size_t> breaks_at = {}) {
     return run(driver_->load(std::make_unique<Body>(std::move(bytes), breaks_at), sink_));
@@ -201,12 +201,6 @@ TEST_F(ImageDriverTest, RemovesContent) {
   EXPECT_THAT(run(driver_->remove(facts.id)), ElementsAre(facts.layers.at(0)));
   expect_nothing_there();
   EXPECT_THAT(message_of([&] { run(driver_->remove(facts.id)); }), HasSubstr("No such image"));
-}
-
-TEST_F(ImageDriverTest, WhatIsNotThereYetSaysSo) {
-  EXPECT_FALSE(driver_->can_pull());
-  EXPECT_THAT(message_of([&] { run(driver_->pull({"docker.io/library/busybox:latest", "", {}}, sink_)); }),
-              HasSubstr("docker load or docker import"));
 }
 
 }  // namespace

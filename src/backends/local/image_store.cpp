@@ -237,6 +237,11 @@ void ImageStore::Addition::pin(const oci::Digest& diff_id) {
   if (pinned_.insert(diff_id).second) store_.state_.write([&](State& state) { ++state.pins[diff_id]; });
 }
 
+bool ImageStore::Addition::reuse_layer(const oci::Digest& diff_id) {
+  pin(diff_id);
+  return store_.state_.read([&](const State& state) { return state.layers.contains(diff_id); });
+}
+
 void ImageStore::Addition::pin_image(const std::string& image_id) {
   store_.state_.write([&](State& state) {
     const auto image = state.images.find(image_id);

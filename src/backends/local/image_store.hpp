@@ -63,6 +63,8 @@ class ImageStore final : public LayerSource {
     /// @errors as blocking_apply_layer.
     AddedLayer blocking_add_layer(const oci::Blob& content, const std::optional<oci::Digest>& diff_id,
                                   const std::optional<oci::Digest>& digest);
+    /// Keeps a layer that the store has for as long as this object lives. @return false: the store does not have it.
+    bool reuse_layer(const oci::Digest& diff_id);
     /// Keeps an image's layers for as long as this object lives. @errors not_found.
     void pin_image(const std::string& image_id);
     /// Keeps a layer that the store has. @return false: it has none of that name.

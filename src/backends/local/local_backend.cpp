@@ -35,7 +35,7 @@ Capabilities local_capabilities() {
           .volumes = true,
           .networks = false,
           .health_checks = true,
-          .image_pull = false,
+          .image_pull = true,
           .image_load = true,
           .max_timeout_seconds = 0,
           .agent_required = false};
@@ -75,7 +75,11 @@ std::unique_ptr<Backend> make_local_backend(LocalOptions options) {
                                    .directory_lock = std::move(lock)};
   auto builder = local::make_build_driver(options.blocking_pool, images, directory + "/build", workloads.runtime);
   Drivers drivers{.workloads = local::make_workload_driver(std::move(workloads), images, options.blocking_pool, options.executor),
-                  .images = local::make_image_driver(options.blocking_pool, options.clock, images),
+                  .images = local::make_image_driver({.pool = options.blocking_pool,
+                                                      .clock = options.clock,
+                                                      .store = images,
+                                                      .executor = options.executor,
+                                                      .registries = {.insecure_registries = options.insecure_registries}}),
                   .networks = local::make_network_driver(),
                   .volumes = local::make_volume_driver(options.blocking_pool, directory + "/volumes"),
                   .builder = std::move(builder)};

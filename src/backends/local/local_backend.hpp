@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
 
@@ -20,6 +21,7 @@ struct LocalOptions {
   Random& random = system_random();
   std::string state_directory = "/var/lib/sockerless";  ///< "memory": a new directory under /tmp and no database
   std::string runtime{};                                ///< OCI runtime, a name or a path; empty: crun, else runc
+  std::vector<std::string> insecure_registries{};       ///< "host:port": HTTP and any certificate will do, as for loopback
   std::string monitor_path{};                           ///< empty: sockerless-monitor beside the running program
 };
 
