@@ -82,6 +82,7 @@ class Engine final : public Backend {
     co_await tasks_.stop(kStopPatience);
     co_await execs_.stop();
     co_await images_.stop();
+    co_await drivers_.networks->stop();
     co_await drivers_.workloads->stop();
   }
 

@@ -32,7 +32,7 @@ Capabilities local_capabilities() {
           .logs = true,
           .logs_follow = true,
           .volumes = true,
-          .networks = false,
+          .networks = true,
           .health_checks = true,
           .image_pull = false,
           .image_load = true,
@@ -68,13 +68,15 @@ std::unique_ptr<Backend> make_local_backend(LocalOptions options) {
   auto store = options.state_directory == kInMemory ? make_memory_store()
                                                     : blocking_open_sqlite_store(directory + "/state.db", options.blocking_pool);
   auto images = local::ImageStore::blocking_open(directory + "/images");
+  const auto networks = std::make_shared<local::HostNetworks>(directory);
   local::WorkloadOptions workloads{.state_directory = directory,
                                    .runtime = std::move(options.runtime),
                                    .monitor_path = std::move(options.monitor_path),
+                                   .networks = networks,
                                    .directory_lock = std::move(lock)};
   Drivers drivers{.workloads = local::make_workload_driver(std::move(workloads), images, options.blocking_pool, options.executor),
                   .images = local::make_image_driver(options.blocking_pool, options.clock, images),
-                  .networks = local::make_network_driver(),
+                  .networks = local::make_network_driver(networks, options.blocking_pool, options.executor),
                   .volumes = local::make_volume_driver(options.blocking_pool, directory + "/volumes")};
   return make_engine({.capabilities = local_capabilities(),
                       .drivers = std::move(drivers),
