@@ -216,6 +216,7 @@ void HostNetworks::plug(const NetworkSpec& network, const std::string& container
     for (const auto& address : {with_prefix(settings.ip_address, settings.ip_prefix_len), v6}) {
       if (!address.empty()) inside.add_address(index, address);
     }
+    inside.set_up(index);
     set_routes(inside, index, network, settings);
   });
 }

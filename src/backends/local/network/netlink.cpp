@@ -146,7 +146,6 @@ void Netlink::add_veth(const VethPlan& plan) {
   rtnl_link_set_name(peer.get(), plan.peer_name.c_str());
   rtnl_link_set_ns_fd(peer.get(), plan.peer_namespace);
   if (!plan.peer_mac.empty()) rtnl_link_set_addr(peer.get(), parse_address(plan.peer_mac, AF_LLC).get());
-  rtnl_link_set_flags(peer.get(), IFF_UP);
   if (plan.mtu != 0) {
     rtnl_link_set_mtu(link.get(), plan.mtu);
     rtnl_link_set_mtu(peer.get(), plan.mtu);

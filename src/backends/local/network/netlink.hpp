@@ -55,6 +55,7 @@ class Netlink {
   std::vector<RouteFacts> routes();
 
   void add_bridge(const BridgePlan& plan);
+  /// The container's end is still down: it cannot be up before both are there.
   void add_veth(const VethPlan& plan);
   /// Nothing happens when there is none of that name.
   void remove_link(const std::string& name);
