@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <utility>
 
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include "backends/local/network/netlink.hpp"
 #include "backends/local/network/network_plan.hpp"
 #include "backends/local/network/port_reservation.hpp"
+#include "backends/local/runtime_mounts.hpp"
 #include "backends/local/runtime_selection.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
@@ -103,6 +105,14 @@ void set_routes(Netlink& inside, int index, const NetworkSpec& network, const ap
 std::string read_file(const std::string& path) {
   std::ifstream file(path);
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+/// On a user network its own name server is asked, and that one asks those of the container's options.
+std::string resolv_text(const WorkloadSpec& workload, const std::vector<std::string>& servers) {
+  const auto& host = workload.host_config;
+  const std::vector<std::string> none;
+  return make_resolv_conf(read_file("/etc/resolv.conf"), servers.empty() ? host.dns.value_or(none) : servers,
+                          host.dns_search.value_or(none), host.dns_options.value_or(none), false);
 }
 
 }  // namespace
@@ -239,7 +249,7 @@ void HostNetworks::blocking_connect(const NetworkSpec& network, const WorkloadSp
     std::erase_if(container.endpoints, [&](const Endpoint& one) { return one.network == joined.network; });
     container.endpoints.push_back(joined);
   }
-  if (!is_default_bridge(network)) refresh_names(joined.network);
+  refresh_names_of(id, {});
   change_files(workload, endpoint, true);
 }
 
@@ -261,7 +271,7 @@ void HostNetworks::blocking_disconnect(const NetworkSpec& network, const Workloa
   }
   firewall_.blocking_publish(id, forwardings_of(id));
   Netlink().remove_link(interface_name(id, network.id.str()));
-  if (!is_default_bridge(network)) refresh_names(network.id.str());
+  refresh_names_of(id, network.id.str());
   if (left) change_files(workload, left->settings, false);
   if (others) route_by_next(id);
 }
@@ -286,16 +296,48 @@ void HostNetworks::route_by_next(const std::string& container) {
   });
 }
 
-/// hosts and resolv.conf of a container that runs; a start writes them anew.
-void HostNetworks::change_files(const WorkloadSpec& workload, const api::EndpointSettings& endpoint, bool joined) {
-  const std::string path = fmt::format("{}/containers/{}/hosts", state_, workload.id.str());
-  std::string text = read_file(path);
+/// hosts and resolv.conf of a container that runs; a start writes them anew. In place: the container has these very files.
+void HostNetworks::change_files(const WorkloadSpec& workload, const api::EndpointSettings& endpoint, bool joined) const {
+  const std::string folder = fmt::format("{}/containers/{}/", state_, workload.id.str());
+  std::string text = read_file(folder + "hosts");
   if (text.empty()) return;
   const auto names = own_names(workload.config.hostname.value_or(""), workload.config.domainname.value_or(""));
   for (const auto& address : {endpoint.ip_address.value_or(""), endpoint.global_ipv6_address.value_or("")}) {
     if (!address.empty()) text = joined ? add_hosts_line(std::move(text), address, names) : remove_hosts_lines(text, address);
   }
-  write_file(path, text);  // in place: the container has this very file
+  write_file(folder + "hosts", text);
+  std::vector<std::string> servers;
+  {
+    const std::scoped_lock lock(mutex_);
+    servers = name_servers_of(workload.id.str());
+  }
+  write_file(folder + "resolv.conf", resolv_text(workload, servers));
+}
+
+/// Under the lock.
+std::vector<std::string> HostNetworks::name_servers_of(const std::string& id) const {
+  std::vector<std::string> servers;
+  const auto self = tables_.containers.find(id);
+  if (self == tables_.containers.end()) return servers;
+  for (const auto& endpoint : self->second.endpoints) {
+    const auto network = tables_.networks.find(endpoint.network);
+    if (network == tables_.networks.end() || is_default_bridge(network->second)) continue;
+    for (const auto& gateway : gateway_addresses(network->second)) servers.push_back(without_prefix(gateway));
+  }
+  return servers;
+}
+
+/// Every user network of the container: one of them tells the names of all.
+void HostNetworks::refresh_names_of(const std::string& id, const std::string& left) {
+  std::set<std::string> networks;
+  if (!left.empty()) networks.insert(left);
+  {
+    const std::scoped_lock lock(mutex_);
+    if (const auto it = tables_.containers.find(id); it != tables_.containers.end()) {
+      for (const auto& endpoint : it->second.endpoints) networks.insert(endpoint.network);
+    }
+  }
+  for (const auto& network : networks) refresh_names(network);
 }
 
 void HostNetworks::refresh_names(const std::string& network) {
@@ -308,20 +350,27 @@ void HostNetworks::write_names(const std::string& network) {
   {
     const std::scoped_lock lock(mutex_);
     const auto it = tables_.networks.find(network);
-    if (it == tables_.networks.end()) return;
+    if (it == tables_.networks.end() || is_default_bridge(it->second)) return;
     for (const auto& gateway : gateway_addresses(it->second)) named.listen.push_back(without_prefix(gateway));
-    for (const auto& [id, container] : tables_.containers) {
-      for (const auto& endpoint : container.endpoints) {
-        if (endpoint.network != network) continue;
-        named.endpoints.push_back({id, endpoint.settings.ip_address.value_or(""), endpoint.settings.global_ipv6_address.value_or(""),
-                                   endpoint.settings.dns_names.value_or(std::vector<std::string>()), container.dns});
-      }
-    }
+    for (const auto& [id, container] : tables_.containers) add_names(id, container, network, named);
   }
   if (named.endpoints.empty()) {
     names_.blocking_remove(network);
   } else {
     names_.blocking_set(network, named);
+  }
+}
+
+/// Under the lock. The container's addresses on its other networks stand there under a name that nobody asks for: the name server goes by
+/// the asker's address, and so tells a container the names of all its networks, whichever of their addresses it asks.
+void HostNetworks::add_names(const std::string& id, const Container& container, const std::string& network, NamedNetwork& named) const {
+  if (std::ranges::find(container.endpoints, network, &Endpoint::network) == container.endpoints.end()) return;
+  for (const auto& endpoint : container.endpoints) {
+    const bool here = endpoint.network == network;
+    auto names = here ? endpoint.settings.dns_names.value_or(std::vector<std::string>())
+                      : std::vector<std::string>{fmt::format("_{}", id.substr(0, 12))};
+    named.endpoints.push_back({id, endpoint.settings.ip_address.value_or(""), endpoint.settings.global_ipv6_address.value_or(""),
+                               std::move(names), container.dns});
   }
 }
 
@@ -402,15 +451,13 @@ NetworkFacts HostNetworks::facts_of(const WorkloadSpec& workload) const {
   }
   const auto self = tables_.containers.find(workload.id.str());
   if (self == tables_.containers.end()) return facts;
+  facts.name_servers = name_servers_of(workload.id.str());
   for (const auto& endpoint : self->second.endpoints) {
     for (const auto& address : {endpoint.settings.ip_address.value_or(""), endpoint.settings.global_ipv6_address.value_or("")}) {
       if (!address.empty()) facts.addresses.push_back(address);
     }
     const auto network = tables_.networks.find(endpoint.network);
     if (network == tables_.networks.end()) continue;
-    if (!is_default_bridge(network->second)) {
-      for (const auto& gateway : gateway_addresses(network->second)) facts.name_servers.push_back(without_prefix(gateway));
-    }
     add_links(workload, endpoint, is_default_bridge(network->second), facts);
   }
   return facts;

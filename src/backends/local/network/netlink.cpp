@@ -187,7 +187,7 @@ void Netlink::add_default_route(int index, const std::string& gateway) {
   rtnl_route_nh_set_ifindex(hop, index);
   rtnl_route_nh_set_gateway(hop, parse_address(gateway, family).get());
   rtnl_route_add_nexthop(route.get(), hop);
-  const int result = rtnl_route_add(socket_.get(), route.get(), 0);
+  const int result = rtnl_route_add(socket_.get(), route.get(), NLM_F_EXCL);
   if (result != -NLE_EXIST) check(result, "set the default route by " + gateway);
 }
 
