@@ -314,6 +314,13 @@ struct NetworkSpec {
   api::NetworkCreateRequest request;  ///< with the IPAM filled in
 };
 
+/// A container on its networks, as the engine knows it after a restart of the daemon.
+struct NetworkMember {
+  WorkloadSpec workload;
+  std::map<std::string, api::EndpointSettings> endpoints{};  ///< by the networks' names
+  std::vector<api::PortSummary> ports{};
+};
+
 class NetworkDriver {
  public:
   virtual ~NetworkDriver() = default;
@@ -324,6 +331,21 @@ class NetworkDriver {
   /// Joins a container to a network; on a running one at once.
   virtual Task<void> connect(NetworkSpec network, WorkloadSpec workload, api::EndpointSettings endpoint) = 0;
   virtual Task<void> disconnect(NetworkSpec network, WorkloadSpec workload) = 0;
+
+  // What only networks on a real host need.
+
+  /// Subnets that an automatic choice has to keep away from.
+  virtual Task<std::vector<std::string>> taken_subnets() { co_return std::vector<std::string>(); }
+  /// False: another program has this port. Does not block.
+  virtual bool can_bind(const std::string&, const std::string&, std::uint16_t) { return true; }
+  /// At a start, between the last connect() and the workload's start. @param ports  those with a public port lead to the container.
+  /// @errors internal, in Docker's words: another program has a port.
+  virtual Task<void> publish(WorkloadSpec, std::string /*endpoint_id*/, std::vector<api::PortSummary>) { co_return; }
+  /// After the last disconnect() of a run, also of one that had no network or whose start failed.
+  virtual Task<void> release(ContainerId) { co_return; }
+  /// Called once at start, before anything else. Whatever else is found is removed.
+  virtual Task<void> restore(std::vector<NetworkSpec>, std::vector<NetworkMember>) { co_return; }
+  virtual Task<void> stop() { co_return; }
 };
 
 // ---- volumes

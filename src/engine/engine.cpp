@@ -96,6 +96,7 @@ class Engine final : public Backend {
     co_await execs_.stop();
     co_await builds_.stop();
     co_await images_.stop();
+    co_await drivers_.networks->stop();
     co_await drivers_.workloads->stop();
   }
 

@@ -96,6 +96,10 @@ api::EndpointSettings at_rest(api::EndpointSettings endpoint) {
   return endpoint;
 }
 
+bool has_address(const api::EndpointSettings& endpoint) {
+  return !endpoint.ip_address.value_or("").empty() || !endpoint.global_ipv6_address.value_or("").empty();
+}
+
 void forget_run(ContainerNetworks& networks) {
   networks.settings = {};
   networks.ports.clear();
@@ -234,17 +238,32 @@ void NetworkService::publish_left(const ContainerId& container, const std::vecto
 }
 
 bool NetworkService::gives_addresses(const ContainerNetworks& networks) const {
-  return std::ranges::any_of(networks.endpoints, [](const auto& item) {
-    return !item.second.ip_address.value_or("").empty() || !item.second.global_ipv6_address.value_or("").empty();
-  });
+  return std::ranges::any_of(networks.endpoints, [](const auto& item) { return has_address(item.second); });
 }
 
 /// Publishes ports where there is an address to publish them for.
-void NetworkService::publish_ports(const WorkloadSpec& workload, ContainerNetworks& networks) {
-  const bool bound = gives_addresses(networks);
-  PublishedPorts published = bound ? ports_.take(workload) : unpublished_ports(workload);
+Task<void> NetworkService::publish_ports(WorkloadSpec workload, ContainerNetworks& networks) {
+  const auto with_address = std::ranges::find_if(networks.endpoints, [](const auto& item) { return has_address(item.second); });
+  const bool bound = with_address != networks.endpoints.end();
+  const std::string endpoint_id = bound ? with_address->second.endpoint_id.value_or("") : "";
+  PublishedPorts published =
+      bound
+          ? ports_.take(workload, endpoint_id,
+                        [this](const auto& protocol, const auto& address, auto port) { return driver_.can_bind(protocol, address, port); })
+          : unpublished_ports(workload);
   networks.settings.ports = std::move(published.map);
   networks.ports = std::move(published.ports);
+  if (bound) co_await driver_.publish(std::move(workload), endpoint_id, networks.ports);
+}
+
+/// What the driver holds for a run that is over, or did not begin.
+Task<void> NetworkService::release(ContainerId id) {
+  ports_.give_back(id);
+  try {
+    co_await driver_.release(id);
+  } catch (const std::exception& error) {
+    log.warn("a container's network is not released container={} error={}", id.str(), error.what());
+  }
 }
 
 Task<ContainerNetworks> NetworkService::join(ContainerPtr container) {
@@ -259,7 +278,7 @@ Task<ContainerNetworks> NetworkService::join(ContainerPtr container) {
       endpoint = co_await join_one(name, workload, endpoint);
       done.push_back(name);
     }
-    publish_ports(workload, joined);
+    co_await publish_ports(workload, joined);
   } catch (...) {
     failure = std::current_exception();
   }
@@ -267,6 +286,7 @@ Task<ContainerNetworks> NetworkService::join(ContainerPtr container) {
     for (const auto& name : done) {
       if (const auto left = co_await leave_one(workload, joined.endpoints[name])) publish_left(workload.id, {*left});
     }
+    co_await release(workload.id);
     std::rethrow_exception(failure);
   }
   joined.settings.sandbox_id = random_.hex64();
@@ -275,12 +295,12 @@ Task<ContainerNetworks> NetworkService::join(ContainerPtr container) {
 
 Task<LeftNetworks> NetworkService::leave(ContainerPtr container, ContainerNetworks joined) {
   const auto definition = container->definition();
-  ports_.give_back(container->id());
   std::vector<NetworkSpec> networks;
   for (auto& [name, endpoint] : joined.endpoints) {
     if (auto left = co_await leave_one(definition->spec, endpoint)) networks.push_back(std::move(*left));
     endpoint = at_rest(std::move(endpoint));
   }
+  co_await release(container->id());
   forget_run(joined);
   co_return LeftNetworks{std::move(joined), std::move(networks)};
 }

@@ -89,7 +89,7 @@ bool PortAllocator::is_free(const Table& table, const Key& key) {
 }
 
 std::optional<std::uint16_t> PortAllocator::find_port(Table& table, const std::string& protocol, const std::vector<std::string>& addresses,
-                                                      std::uint16_t first, std::uint16_t last) {
+                                                      std::uint16_t first, std::uint16_t last, const IsBindable& is_bindable) {
   const bool any = first == 0;
   if (any) {
     first = kFirstEphemeral;
@@ -100,7 +100,9 @@ std::optional<std::uint16_t> PortAllocator::find_port(Table& table, const std::s
   for (std::uint32_t i = 0; i < count; ++i) {
     const auto port = static_cast<std::uint16_t>(first + (start + i) % count);
     bool free = true;
-    for (const auto& address : addresses) free = free && is_free(table, {protocol, address, port});
+    for (const auto& address : addresses) {
+      free = free && is_free(table, {protocol, address, port}) && (count == 1 || !is_bindable || is_bindable(protocol, address, port));
+    }
     if (!free) continue;
     if (any) table.next_ephemeral = port == kLastEphemeral ? kFirstEphemeral : static_cast<std::uint16_t>(port + 1);
     return port;
@@ -108,7 +110,7 @@ std::optional<std::uint16_t> PortAllocator::find_port(Table& table, const std::s
   return std::nullopt;
 }
 
-PublishedPorts PortAllocator::take(const WorkloadSpec& spec) {
+PublishedPorts PortAllocator::take(const WorkloadSpec& spec, const std::string& endpoint_id, const IsBindable& is_bindable) {
   const auto wanted = wanted_bindings(spec);
   const std::string owner = spec.id.str();
   return table_.write([&](Table& table) {
@@ -123,11 +125,11 @@ PublishedPorts PortAllocator::take(const WorkloadSpec& spec) {
           const std::string given = binding.host_ip.value_or("");
           const auto addresses = given.empty() ? std::vector<std::string>{"0.0.0.0", "::"} : std::vector<std::string>{given};
           const auto [first, last] = parse_host_port(binding.host_port.value_or(""));
-          const auto host_port = find_port(table, port.protocol, addresses, first, last);
+          const auto host_port = find_port(table, port.protocol, addresses, first, last, is_bindable);
           if (!host_port) {
             throw Error::internal(
-                "driver failed programming external connectivity on endpoint {}: Bind for {}:{} failed: port is already allocated",
-                spec.name, addresses.front(), first);
+                "driver failed programming external connectivity on endpoint {}{}: Bind for {}:{} failed: port is already allocated",
+                spec.name, endpoint_id.empty() ? "" : " (" + endpoint_id + ")", addresses.front(), first);
           }
           for (const auto& address : addresses) {
             taken.push_back({port.protocol, address, *host_port});

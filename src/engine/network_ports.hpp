@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -22,9 +23,12 @@ struct PublishedPorts {
 /// Which ports of the host are taken by which container. Threads: any.
 class PortAllocator {
  public:
+  /// Whether no other program has a port: protocol, address, port.
+  using IsBindable = std::function<bool(const std::string&, const std::string&, std::uint16_t)>;
   /// Takes what the configuration asks for; a binding without a host port gets a free one from 32768 up.
+  /// @param endpoint_id  for the error's text. @param is_bindable  asked where there is a choice.
   /// @errors internal "... Bind for 0.0.0.0:80 failed: port is already allocated"; then nothing was taken. invalid_argument: no such port.
-  PublishedPorts take(const WorkloadSpec& spec);
+  PublishedPorts take(const WorkloadSpec& spec, const std::string& endpoint_id = {}, const IsBindable& is_bindable = {});
   /// Takes again what a running container had before the daemon was restarted.
   void retake(const ContainerId& container, const std::vector<api::PortSummary>& ports);
   void give_back(const ContainerId& container);
@@ -43,7 +47,7 @@ class PortAllocator {
   static bool is_free(const Table& table, const Key& key);
   /// A port that is free on all the addresses; `first` 0 means any.
   static std::optional<std::uint16_t> find_port(Table& table, const std::string& protocol, const std::vector<std::string>& addresses,
-                                                std::uint16_t first, std::uint16_t last);
+                                                std::uint16_t first, std::uint16_t last, const IsBindable& is_bindable);
 
   Guarded<Table> table_;
 };

@@ -75,10 +75,42 @@ Task<void> NetworkService::restore() {
     }
   }
   networks_.write([&](Table& networks) { networks = std::move(table); });
+  co_await restore_driver();
   co_await make_predefined("bridge", "bridge");
   co_await make_predefined("host", "host");
   co_await make_predefined("none", "null");
   restore_members();
+}
+
+/// What the driver finds on the host is either known here or nobody's.
+Task<void> NetworkService::restore_driver() {
+  auto networks = networks_.read([](const Table& table) {
+    std::vector<NetworkSpec> all;
+    for (const auto& [id, entry] : table.by_id) all.push_back(entry.spec);
+    return all;
+  });
+  std::vector<NetworkMember> members;
+  for (const auto& container : containers_.all()) {
+    const ContainerSnapshot now = container->snapshot();
+    if (now.state->has_process()) members.push_back({now.definition->spec, now.networks->endpoints, now.networks->ports});
+  }
+  try {
+    co_await driver_.restore(std::move(networks), std::move(members));
+  } catch (const std::exception& error) {
+    log.error("networks are not restored error={}", error.what());
+  }
+}
+
+Task<std::vector<Subnet>> NetworkService::taken_subnets() {
+  std::vector<Subnet> taken;
+  try {
+    for (const auto& text : co_await driver_.taken_subnets()) {
+      if (const auto subnet = Subnet::find(text)) taken.push_back(*subnet);
+    }
+  } catch (const std::exception& error) {
+    log.warn("which subnets the host uses is not known error={}", error.what());
+  }
+  co_return taken;
 }
 
 Task<void> NetworkService::make_predefined(std::string name, std::string driver) {
@@ -88,13 +120,22 @@ Task<void> NetworkService::make_predefined(std::string name, std::string driver)
   if (name == "bridge") {
     request.options.emplace()["com.docker.network.bridge.default_bridge"] = "true";
     if (driver_.has_user_networks()) {
+      std::vector<Subnet> used = co_await taken_subnets();
+      networks_.read([&](const Table& table) {
+        for (const auto& [id, entry] : table.by_id) std::ranges::copy(entry.addresses.subnets(), std::back_inserter(used));
+      });
       api::IPAMConfig config;
-      config.subnet = choose_subnet({}).str();
+      config.subnet = choose_subnet(used).str();
       request.ipam->config = {std::move(config)};
     }
   }
   Entry entry = make_entry(name, std::move(driver), std::move(request));
   entry.predefined = true;
+  try {
+    co_await driver_.create(entry.spec);
+  } catch (const std::exception& error) {
+    log.warn("the network {} cannot be made error={}", name, error.what());
+  }
   co_await save(entry);
   networks_.write([&](Table& table) {
     table.id_of_name[name] = entry.spec.id.str();
@@ -231,7 +272,7 @@ Task<api::NetworkInspect> NetworkService::inspect(NetworkRef network) {
 
 // ---- create, remove
 
-std::vector<api::IPAMConfig> NetworkService::complete_ipam(const api::NetworkCreateRequest& request) const {
+std::vector<api::IPAMConfig> NetworkService::complete_ipam(const api::NetworkCreateRequest& request, std::vector<Subnet> taken) const {
   auto config = request.ipam && request.ipam->config ? *request.ipam->config : std::vector<api::IPAMConfig>();
   if (const std::string problem = check_ipam(config); !problem.empty()) throw Error::invalid_argument("{}", problem);
   const bool want_v4 = request.enable_ipv4.value_or(true);
@@ -252,6 +293,7 @@ std::vector<api::IPAMConfig> NetworkService::complete_ipam(const api::NetworkCre
     }
     used.push_back(subnet);
   }
+  std::ranges::copy(taken, std::back_inserter(used));  // what is given may lie there; the driver knows
   const auto add = [&](const std::string& subnet) { config.emplace_back().subnet = subnet; };
   if (want_v4 && !has_v4) add(choose_subnet(used).str());
   if (want_v6 && !has_v6) {
@@ -278,7 +320,7 @@ Task<api::NetworkCreateResponse> NetworkService::create(api::NetworkCreateReques
   auto& ipam = request.ipam ? *request.ipam : request.ipam.emplace();
   if (ipam.driver.value_or("").empty()) ipam.driver = "default";
   if (!ipam.options) ipam.options.emplace();
-  ipam.config = complete_ipam(request);
+  ipam.config = complete_ipam(request, co_await taken_subnets());
   std::string name = request.name;
   Entry entry = make_entry(std::move(name), std::move(driver), std::move(request));
   const NetworkSpec spec = entry.spec;

@@ -82,11 +82,12 @@ class NetworkService final : public NetworkRole {
   static const Entry& require_network(const Table& table, std::string_view reference);
   static api::NetworkInspect describe(const Entry& entry);
   static bool is_wanted(const Entry& entry, const api::Filters& filters);
-  std::vector<api::IPAMConfig> complete_ipam(const api::NetworkCreateRequest& request) const;
+  std::vector<api::IPAMConfig> complete_ipam(const api::NetworkCreateRequest& request, std::vector<Subnet> taken) const;
   Entry make_entry(std::string name, std::string driver, api::NetworkCreateRequest request) const;
   Task<void> save(Entry entry);
   Task<void> make_predefined(std::string name, std::string driver);
   void restore_members();
+  Task<void> restore_driver();
   Task<void> remove_network(std::string id);
 
   api::EndpointSettings take_endpoint(Entry& entry, const WorkloadSpec& workload, api::EndpointSettings endpoint) const;
@@ -94,7 +95,9 @@ class NetworkService final : public NetworkRole {
   Task<api::EndpointSettings> join_one(std::string name, WorkloadSpec workload, api::EndpointSettings endpoint);
   Task<std::optional<NetworkSpec>> leave_one(WorkloadSpec workload, api::EndpointSettings endpoint);
   bool gives_addresses(const ContainerNetworks& networks) const;
-  void publish_ports(const WorkloadSpec& workload, ContainerNetworks& networks);
+  Task<void> publish_ports(WorkloadSpec workload, ContainerNetworks& networks);
+  Task<void> release(ContainerId id);
+  Task<std::vector<Subnet>> taken_subnets();
   void publish(std::string action, const NetworkSpec& network, const ContainerId* container = nullptr);
 
   NetworkDriver& driver_;

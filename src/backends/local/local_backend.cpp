@@ -33,7 +33,7 @@ Capabilities local_capabilities() {
           .logs = true,
           .logs_follow = true,
           .volumes = true,
-          .networks = false,
+          .networks = true,
           .health_checks = true,
           .image_pull = true,
           .image_load = true,
@@ -69,9 +69,11 @@ std::unique_ptr<Backend> make_local_backend(LocalOptions options) {
   auto store = options.state_directory == kInMemory ? make_memory_store()
                                                     : blocking_open_sqlite_store(directory + "/state.db", options.blocking_pool);
   auto images = local::ImageStore::blocking_open(directory + "/images");
+  const auto networks = std::make_shared<local::HostNetworks>(directory);
   local::WorkloadOptions workloads{.state_directory = directory,
                                    .runtime = std::move(options.runtime),
                                    .monitor_path = std::move(options.monitor_path),
+                                   .networks = networks,
                                    .directory_lock = std::move(lock)};
   auto builder = local::make_build_driver(options.blocking_pool, images, directory + "/build", workloads.runtime);
   Drivers drivers{.workloads = local::make_workload_driver(std::move(workloads), images, options.blocking_pool, options.executor),
@@ -80,7 +82,7 @@ std::unique_ptr<Backend> make_local_backend(LocalOptions options) {
                                                       .store = images,
                                                       .executor = options.executor,
                                                       .registries = {.insecure_registries = options.insecure_registries}}),
-                  .networks = local::make_network_driver(),
+                  .networks = local::make_network_driver(networks, options.blocking_pool, options.executor),
                   .volumes = local::make_volume_driver(options.blocking_pool, directory + "/volumes"),
                   .builder = std::move(builder)};
   return make_engine({.capabilities = local_capabilities(),

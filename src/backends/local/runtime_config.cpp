@@ -114,6 +114,9 @@ void add_namespace(json::array& namespaces, std::string_view type, const Namespa
       return;
     case NamespaceChoice::Kind::of_process:
       namespaces.push_back(json::object{{"type", type}, {"path", fmt::format("/proc/{}/ns/{}", choice.pid, proc_name)}});
+      return;
+    case NamespaceChoice::Kind::prepared:
+      namespaces.push_back(json::object{{"type", type}, {"path", choice.path}});
   }
 }
 
@@ -130,7 +133,7 @@ json::array make_namespaces(const OciSettings& settings, const OciHost& host) {
 
 json::object make_sysctls(const OciSettings& settings) {
   json::object result;
-  if (settings.network.kind == NamespaceChoice::Kind::own) {
+  if (settings.network.kind == NamespaceChoice::Kind::own || settings.network.kind == NamespaceChoice::Kind::prepared) {
     // Docker's: ports below 1024 and ping need no privilege inside the container's own network.
     if (::access("/proc/sys/net/ipv4/ip_unprivileged_port_start", F_OK) == 0) result["net.ipv4.ip_unprivileged_port_start"] = "0";
     if (::access("/proc/sys/net/ipv4/ping_group_range", F_OK) == 0) result["net.ipv4.ping_group_range"] = "0 2147483647";

@@ -56,11 +56,12 @@ struct OciResources {
   std::int64_t blkio_weight = 0;
 };
 
-/// A namespace of the container: its own, the host's, or that of the process `pid`.
+/// A namespace of the container: its own, the host's, that of the process `pid`, or its own one that is already there, at `path`.
 struct NamespaceChoice {
-  enum class Kind { own, host, of_process };
+  enum class Kind { own, host, of_process, prepared };
   Kind kind = Kind::own;
   std::int64_t pid = 0;
+  std::string path{};
 };
 
 /// A container in the terms of the OCI runtime configuration, with Docker's options still unresolved against the root file system.

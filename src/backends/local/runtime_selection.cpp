@@ -27,13 +27,7 @@ Logger log("local");
 
 constexpr auto kCheckTimeout = std::chrono::seconds(20);
 
-/// The runtimes' state is worth nothing after a reboot: in memory where there is a /run to write to, one folder a state directory.
-fs::path state_base(const std::string& state) {
-  if (::access("/run", W_OK) != 0) return state + "/runtime";
-  std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a: a short name that stays the same
-  for (const unsigned char c : state) hash = (hash ^ c) * 0x100000001b3;
-  return fmt::format("/run/sockerless/{:016x}", hash);
-}
+fs::path state_base(const std::string& state) { return runtime_folder(state); }
 
 std::string state_folder(const std::string& name, const std::string& state) { return state_base(state) / name; }
 
@@ -97,6 +91,16 @@ std::string blocking_check(const std::vector<std::string>& command, const std::s
 }
 
 }  // namespace
+
+std::uint64_t stable_hash(std::string_view text) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const unsigned char c : text) hash = (hash ^ c) * 0x100000001b3;
+  return hash;
+}
+
+std::string runtime_folder(const std::string& state) {
+  return ::access("/run", W_OK) == 0 ? fmt::format("/run/sockerless/{:016x}", stable_hash(state)) : state + "/runtime";
+}
 
 std::string plain_words(const std::string& runtime_text) {
   std::string result;

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace sockerless::local {
@@ -12,6 +14,11 @@ struct OciRuntime {
   std::vector<std::string> command;  ///< the path and its global options
   std::string state;                 ///< where it keeps a folder a container, ours alone
 };
+
+/// FNV-1a: a number that stays the same.
+std::uint64_t stable_hash(std::string_view text);
+/// What is worth nothing after a reboot: in memory where there is a /run to write to, one folder a state directory.
+std::string runtime_folder(const std::string& state);
 
 /// The runtime at that path, not looked at.
 OciRuntime make_oci_runtime(const std::string& path, const std::string& state);

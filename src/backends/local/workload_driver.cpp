@@ -416,6 +416,13 @@ class LocalWorkloadDriver final : public WorkloadDriver {
     }
   }
 
+  /// The network that the network driver has prepared, instead of one that the runtime makes.
+  NetworkFacts blocking_find_network(const WorkloadSpec& spec, OciSettings& settings) const {
+    if (!options_.networks || spec.network_mode == "none" || settings.network.kind != NamespaceChoice::Kind::own) return {};
+    settings.network = {NamespaceChoice::Kind::prepared, 0, options_.networks->blocking_namespace(spec.id)};
+    return options_.networks->facts_of(spec);
+  }
+
   Launched blocking_launch(const WorkloadSpec& spec, const ContainerEntry& entry) {
     const std::string root = entry.directory + "/rootfs";
     try {
@@ -424,10 +431,11 @@ class LocalWorkloadDriver final : public WorkloadDriver {
       blocking_mount_overlay(blocking_lower_layers(entry.directory, layers_->blocking_layer_folders(spec.image_id)),
                              entry.directory + "/upper", entry.directory + "/work", root,
                              spec.host_config.auto_remove.value_or(false) ? LayerLife::thrown_away : LayerLife::kept);
-      const auto settings = make_settings(spec, entry.directory, [this](const std::string& id) { return get_pid(id); });
+      auto settings = make_settings(spec, entry.directory, [this](const std::string& id) { return get_pid(id); });
+      const NetworkFacts facts = blocking_find_network(spec, settings);
       blocking_prepare_shared_memory(settings);
       volume_mounts_.blocking_use(spec);
-      blocking_write_network_files(spec, settings, entry.directory);
+      blocking_write_network_files(spec, settings, facts, entry.directory);
       for (const auto& mount : spec.mounts) {
         if (mount.kind == MountSpec::Kind::volume && mount.copy_from_image) blocking_copy_up(root, mount.destination, mount.source);
       }

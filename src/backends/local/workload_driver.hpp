@@ -6,6 +6,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 
+#include "backends/local/network/host_networks.hpp"
 #include "backends/local/overlay.hpp"
 #include "base/unique_fd.hpp"
 #include "engine/drivers.hpp"
@@ -17,6 +18,7 @@ struct WorkloadOptions {
   std::string runtime{};                                                ///< a name or path; empty: crun, else runc
   std::string monitor_path{};                                           ///< empty: sockerless-monitor beside the running program
   std::chrono::milliseconds runtime_timeout = std::chrono::minutes(1);  ///< a runtime that takes longer is killed
+  std::shared_ptr<HostNetworks> networks{};                             ///< null: a container's network has the loopback device only
   UniqueFd directory_lock{};                                            ///< kept as long as the driver: one daemon a state directory
 };
 

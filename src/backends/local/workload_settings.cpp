@@ -11,6 +11,7 @@
 
 #include "backends/local/container_store.hpp"
 #include "backends/local/device_list.hpp"
+#include "backends/local/network/hosts_file.hpp"
 #include "backends/local/runtime_mounts.hpp"
 #include "base/error.hpp"
 
@@ -28,8 +29,8 @@ T value(const std::optional<T>& option) {
 }
 
 NamespaceChoice choose(const std::string& mode, const FindPid& find_pid) {
-  if (mode == "host") return {NamespaceChoice::Kind::host, 0};
-  if (mode.starts_with(kContainerPrefix)) return {NamespaceChoice::Kind::of_process, find_pid(mode.substr(kContainerPrefix.size()))};
+  if (mode == "host") return {NamespaceChoice::Kind::host, 0, {}};
+  if (mode.starts_with(kContainerPrefix)) return {NamespaceChoice::Kind::of_process, find_pid(mode.substr(kContainerPrefix.size())), {}};
   return {};
 }
 
@@ -159,18 +160,6 @@ std::vector<std::string> check_workload(const WorkloadSpec& spec, const OciHost&
   const OciSettings settings = make_settings(spec, {}, [](const std::string&) { return std::int64_t{1}; });
   std::vector<std::string> warnings = check_settings(settings, host);
   const auto& options = spec.host_config;
-  const bool isolated = spec.network_mode != "none" && settings.network.kind == NamespaceChoice::Kind::own;
-  if (isolated) {
-    warnings.emplace_back(
-        "The local backend has no bridge network yet: the container has a network of its own with the loopback device only.");
-  }
-  if (isolated && (!value(options.port_bindings).empty() || value(options.publish_all_ports))) {
-    warnings.emplace_back("Published ports are ignored: the local backend has no bridge network yet.");
-  }
-  for (const auto& entry : value(options.extra_hosts)) {
-    if (entry.ends_with("host-gateway"))
-      warnings.push_back(fmt::format("ExtraHosts entry \"{}\" is ignored: there is no bridge network yet.", entry));
-  }
   if (options.log_config) {
     for (const auto& [name, setting] : value(options.log_config->config)) {
       if (name == "max-size" || name == "max-file")
@@ -178,7 +167,6 @@ std::vector<std::string> check_workload(const WorkloadSpec& spec, const OciHost&
     }
   }
   if (!value(options.cgroup_parent).empty()) warnings.emplace_back("CgroupParent is ignored by the local backend.");
-  if (!value(options.links).empty()) warnings.emplace_back("Links are ignored: the local backend has no bridge network yet.");
   const bool throttles = !value(options.blkio_weight_device).empty() || !value(options.blkio_device_read_bps).empty() ||
                          !value(options.blkio_device_write_bps).empty() || !value(options.blkio_device_read_iops).empty() ||
                          !value(options.blkio_device_write_iops).empty();
@@ -216,29 +204,41 @@ void write_public_file(const std::string& path, const std::string& text) {
                             fs::perms::others_read);  // every user of the container
 }
 
+/// "host-gateway" is the host as the container sees it.
+std::vector<std::string> resolve_extra_hosts(std::vector<std::string> extra, const NetworkFacts& facts) {
+  constexpr std::string_view kHostGateway = "host-gateway";
+  for (auto& entry : extra) {
+    if (!facts.host_gateway.empty() && entry.ends_with(kHostGateway))
+      entry.replace(entry.size() - kHostGateway.size(), kHostGateway.size(), facts.host_gateway);
+  }
+  return extra;
+}
+
+std::string hosts_text(const WorkloadSpec& spec, const OciSettings& settings, const NetworkFacts& facts) {
+  const auto extra = resolve_extra_hosts(value(spec.host_config.extra_hosts), facts);
+  if (settings.network.kind == NamespaceChoice::Kind::host) {
+    const std::string base = make_hosts_file({}, {}, {});
+    return read_text("/etc/hosts") + make_hosts_file(extra, {}, {}).substr(base.size());
+  }
+  std::string text = make_hosts_file(extra, {}, {});
+  for (const auto& [address, names] : facts.neighbours) text = add_hosts_line(std::move(text), address, names);
+  for (const auto& address : facts.addresses)
+    text = add_hosts_line(std::move(text), address, own_names(settings.hostname, settings.domainname));
+  return text;
+}
+
 }  // namespace
 
-void blocking_write_network_files(const WorkloadSpec& spec, const OciSettings& settings, const std::string& directory) {
+void blocking_write_network_files(const WorkloadSpec& spec, const OciSettings& settings, const NetworkFacts& facts,
+                                  const std::string& directory) {
   const auto& host = spec.host_config;
-  const bool on_host = settings.network.kind == NamespaceChoice::Kind::host;
   write_public_file(directory + "/hostname", settings.hostname + "\n");
-  const auto extra = value(host.extra_hosts);
-  if (on_host) {
-    std::string text = read_text("/etc/hosts");
-    const std::string base = make_hosts_file({}, {}, {});
-    write_public_file(directory + "/hosts", text + make_hosts_file(extra, {}, {}).substr(base.size()));
-  } else {
-    std::vector<std::string> names;
-    if (!settings.domainname.empty()) names.push_back(settings.hostname + "." + settings.domainname);
-    names.push_back(settings.hostname);
-    if (const std::size_t dot = settings.hostname.find('.'); settings.domainname.empty() && dot != std::string::npos) {
-      names.push_back(settings.hostname.substr(0, dot));
-    }
-    // Without a bridge the only address the container has is loopback; with network "none" Docker gives it no name at all.
-    write_public_file(directory + "/hosts", make_hosts_file(extra, spec.network_mode == "none" ? "" : "127.0.0.1", names));
-  }
-  write_public_file(directory + "/resolv.conf", make_resolv_conf(read_text("/etc/resolv.conf"), value(host.dns), value(host.dns_search),
-                                                                 value(host.dns_options), on_host));
+  write_public_file(directory + "/hosts", hosts_text(spec, settings, facts));
+  // On a user network its own name server is asked, and that one asks those of the container's options.
+  write_public_file(
+      directory + "/resolv.conf",
+      make_resolv_conf(read_text("/etc/resolv.conf"), facts.name_servers.empty() ? value(host.dns) : facts.name_servers,
+                       value(host.dns_search), value(host.dns_options), settings.network.kind == NamespaceChoice::Kind::host));
 }
 
 }  // namespace sockerless::local

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "backends/local/network/host_networks.hpp"
 #include "backends/local/runtime_config.hpp"
 #include "engine/drivers.hpp"
 
@@ -24,7 +25,9 @@ std::vector<std::string> check_workload(const WorkloadSpec& spec, const OciHost&
 OciResources make_oci_resources(const api::HostConfig& host);
 
 /// Writes hosts, hostname and resolv.conf into the container's directory. May block.
-void blocking_write_network_files(const WorkloadSpec& spec, const OciSettings& settings, const std::string& directory);
+/// @param facts  of its networks; empty for a container without one.
+void blocking_write_network_files(const WorkloadSpec& spec, const OciSettings& settings, const NetworkFacts& facts,
+                                  const std::string& directory);
 
 /// Makes the host folders of `-v` binds that are missing. May block. @errors invalid_argument: a missing `--mount` source, in Docker's
 /// words.
