@@ -46,10 +46,10 @@ bool may_have_attribute(std::string_view name) {
 /// Unpacks the members of one archive, one after the other.
 class Extractor {
  public:
-  Extractor(const RootedDir& root, TarReader& reader, TarSplitWriter* split, const LayerOptions& options)
-      : root_(root), reader_(reader), split_(split), options_(options), buffer_(256UL * 1024) {}
+  Extractor(const RootedDir& root, TarReader& reader, TarSplitWriter* split, const UnpackLimits& limits)
+      : root_(root), reader_(reader), split_(split), limits_(limits), buffer_(256UL * 1024) {}
   /// Of a plain tar.
-  Extractor(const RootedDir& root, TarReader& reader, const UnpackOptions& plain) : Extractor(root, reader, nullptr, kNoLimits) {
+  Extractor(const RootedDir& root, TarReader& reader, const UnpackOptions& plain) : Extractor(root, reader, nullptr, static_cast<const UnpackLimits&>(plain)) {
     whiteouts_count_ = false;
     keep_kinds_ = plain.keep_kinds;
     owner_ = plain.owner;
@@ -62,8 +62,6 @@ class Extractor {
   std::uint64_t size() const { return size_; }
 
  private:
-  static inline const LayerOptions kNoLimits{};
-
   void select_parent(const std::string& path);
   void check_kinds(const TarEntry& entry) const;
   [[noreturn]] void fail(std::string_view doing) const { throw from_errno(errno, fmt::format("{} /{}", doing, path_)); }
@@ -87,7 +85,7 @@ class Extractor {
   const RootedDir& root_;
   TarReader& reader_;
   TarSplitWriter* split_;  // null: no record is wanted
-  const LayerOptions& options_;
+  const UnpackLimits limits_;
   bool whiteouts_count_ = true;
   bool keep_kinds_ = false;
   std::optional<UnpackOptions::Owner> owner_;
@@ -128,7 +126,7 @@ void Extractor::check_kinds(const TarEntry& entry) const {
 }
 
 void Extractor::extract(TarEntry entry) {
-  if (++entries_ > options_.max_entries) throw Error::too_large("the archive has more than {} members", options_.max_entries);
+  if (++entries_ > limits_.max_entries) throw Error::too_large("the archive has more than {} members", limits_.max_entries);
   const std::string path = clean_path(entry.name);
   if (climbs_out(path)) throw Error::invalid_argument("breakout attempt: \"{}\" is outside of the root", entry.name);
   if (path == "." && !whiteouts_count_) return;
@@ -244,7 +242,7 @@ void Extractor::write_content(const TarEntry& entry, int fd) {
       const std::size_t count = reader_.blocking_read(std::span(buffer_).first(std::min<std::uint64_t>(length, buffer_.size())));
       if (count == 0) throw Error::invalid_argument("unexpected EOF");
       written_ += count;
-      if (written_ > options_.max_bytes) throw Error::too_large("the archive unpacks to more than {} bytes", options_.max_bytes);
+      if (written_ > limits_.max_bytes) throw Error::too_large("the archive unpacks to more than {} bytes", limits_.max_bytes);
       blocking_write_all(fd, std::span(buffer_).first(count), "write /" + path_);
       length -= count;
     }

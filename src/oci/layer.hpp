@@ -11,18 +11,21 @@
 
 namespace sockerless::oci {
 
-struct LayerOptions {
-  /// When set, the layer must have this diff id.
-  std::optional<Digest> expected_diff_id;
-  /// At most this many bytes unpacked, and members: what an archive may claim is not believed, what it really holds counts.
+/// At most this many bytes unpacked, and members: what an archive may claim is not believed, what it really holds counts.
+struct UnpackLimits {
   std::uint64_t max_bytes = std::numeric_limits<std::uint64_t>::max();
   std::uint64_t max_entries = std::numeric_limits<std::uint64_t>::max();
+};
+
+struct LayerOptions : UnpackLimits {
+  /// When set, the layer must have this diff id.
+  std::optional<Digest> expected_diff_id;
   /// A descriptor to write the record to that gives the tar back (tar_split.hpp); -1: none is wanted.
   int tar_split_file = -1;
 };
 
 /// Where and how a plain tar is unpacked.
-struct UnpackOptions {
+struct UnpackOptions : UnpackLimits {
   struct Owner {
     std::uint32_t uid = 0;
     std::uint32_t gid = 0;

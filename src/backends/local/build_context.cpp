@@ -42,7 +42,7 @@ std::uint64_t room_in(const std::string& directory) {
 
 void blocking_unpack(const oci::Blob& blob, const std::string& directory) {
   const auto source = blob.open();
-  oci::LayerOptions options;
+  oci::UnpackOptions options;
   options.max_bytes = room_in(directory);
   options.max_entries = kMaxEntries;
   try {
