@@ -254,7 +254,7 @@ void Extractor::make_hard_link(const TarEntry& entry) {
 void Extractor::make_symlink(const TarEntry& entry) {
   // An absolute target means the container's root and is everywhere; one that climbs above the root means nobody well.
   if (entry.link.empty()) throw Error::invalid_argument("invalid symlink \"{}\" -> \"\"", entry.name);
-  if (!entry.link.starts_with('/')) {
+  if (!entry.link.starts_with('/') && !options_.climbing_symlinks) {
     const auto slash = path_.rfind('/');
     const std::string base = slash == std::string::npos ? "" : path_.substr(0, slash + 1);
     if (climbs_out(clean_path(base + entry.link))) {
@@ -326,7 +326,7 @@ AppliedLayer unpack(const RootedDir& root, BlockingSource& source, const LayerOp
   std::optional<TarSplitWriter> split;
   if (options.tar_split_file >= 0) split.emplace(plain, options.tar_split_file);
   HashingSource hashed(split ? static_cast<BlockingSource&>(*split) : plain);
-  TarReader reader(hashed);
+  TarReader reader(hashed, options.last_padding);
   Extractor extractor(root, reader, split ? &*split : nullptr, options, whiteouts_count);
   while (const auto entry = reader.blocking_next()) extractor.extract(*entry);
   extractor.finish();

@@ -7,6 +7,7 @@
 #include "oci/digest.hpp"
 #include "oci/rooted_dir.hpp"
 #include "oci/source.hpp"
+#include "oci/tar.hpp"
 
 namespace sockerless::oci {
 
@@ -16,6 +17,9 @@ struct LayerOptions {
   /// At most this many bytes unpacked, and members: what an archive may claim is not believed, what it really holds counts.
   std::uint64_t max_bytes = std::numeric_limits<std::uint64_t>::max();
   std::uint64_t max_entries = std::numeric_limits<std::uint64_t>::max();
+  /// Takes symlinks that climb above the root, as they stand. Nothing that is unpacked follows them out.
+  bool climbing_symlinks = false;
+  LastPadding last_padding = LastPadding::needed;
   /// A descriptor to write the record to that gives the tar back (tar_split.hpp); -1: none is wanted.
   int tar_split_file = -1;
 };

@@ -62,20 +62,20 @@ std::string command_of(const std::vector<std::string>& stage, std::size_t step) 
   return fmt::format("{}", fmt::join(list_words(command), " "));
 }
 
-/// 'checking on sources under "/x": copier: stat: "/nope": no such file or directory' in Docker's words.
+/// 'copier: stat: "/nope": no such file or directory', 'copier: get: lstat "/l"("/x"): ... no such file or directory' in Docker's words.
 std::optional<std::string> missing_file(std::string_view words, std::string_view step) {
   const std::string keyword = upper_word(step);
-  if (keyword != "COPY" && keyword != "ADD") return std::nullopt;
-  constexpr std::string_view kMark = "copier: stat: \"";
-  const auto start = words.find(kMark);
-  if (start == std::string_view::npos) return std::nullopt;
-  std::string_view path = words.substr(start + kMark.size());
-  const auto end = path.find('"');
-  if (end == std::string_view::npos || !path.substr(end).ends_with("no such file or directory")) return std::nullopt;
-  path = path.substr(0, end);
-  while (path.starts_with('/')) path.remove_prefix(1);
-  return fmt::format("{} failed: file not found in build context or excluded by .dockerignore: stat {}: file does not exist", keyword,
-                     path);
+  if ((keyword != "COPY" && keyword != "ADD") || !words.ends_with("no such file or directory")) return std::nullopt;
+  for (const std::string_view mark : {"copier: stat: \"", "copier: get: lstat \""}) {
+    const auto start = words.rfind(mark);
+    if (start == std::string_view::npos) continue;
+    std::string_view path = words.substr(start + mark.size());
+    path = path.substr(0, path.find('"'));
+    while (path.starts_with('/')) path.remove_prefix(1);
+    return fmt::format("{} failed: file not found in build context or excluded by .dockerignore: stat {}: file does not exist", keyword,
+                       path);
+  }
+  return std::nullopt;
 }
 
 /// 'determining run uid: user: unknown user error looking up user "x"' in Docker's words.
@@ -259,6 +259,10 @@ BuilderFailure BuildOutput::failure(int exit_code) const {
   }
   if (auto missing = missing_file(words, step)) return {std::move(*missing), 0};
   if (auto missing = missing_user(words)) return {std::move(*missing), 0};
+  // The copier repeats its whole request before it says what failed.
+  if (const auto at = words.rfind("copier: "); words.find("copier.request{") != std::string_view::npos && at != std::string_view::npos) {
+    words = words.substr(at);
+  }
   return {words.empty() ? fmt::format("the builder ended with exit code {}", exit_code) : std::string(words), 0};
 }
 

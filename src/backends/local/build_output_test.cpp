@@ -71,6 +71,16 @@ TEST(BuildOutput, AFileThatIsMissingIsToldInDockersWords) {
   EXPECT_EQ(output.failure(125).exit_code, 0);
 }
 
+TEST(BuildOutput, ALinkThatLeadsNowhereIsAFileThatIsMissing) {
+  BuildOutput output = make_output("FROM busybox\nCOPY l /x\n");
+  output.feed(
+      "STEP 1/2: FROM 01\nSTEP 2/2: COPY l /x\nError: building at STEP \"COPY l /x\": reading \"/w/l\": error during bulk transfer for "
+      "copier.request{Request:\"GET\"}: copier: get: lstat \"/l\"(\"/x\"): lstat /x: no such file or directory\n");
+  output.finish(true);
+  EXPECT_EQ(output.failure(125).message,
+            "COPY failed: file not found in build context or excluded by .dockerignore: stat l: file does not exist");
+}
+
 TEST(BuildOutput, AUserThatIsMissingIsToldInDockersWords) {
   BuildOutput output = make_output("FROM busybox\nUSER a\nRUN id\n");
   output.feed(
