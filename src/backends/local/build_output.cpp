@@ -194,7 +194,12 @@ bool BuildOutput::take_step(std::string_view line) {
   const auto count = take_number(line);
   if (!count || !take(line, ": ") || stage >= plan_.stages.size()) return false;
   const std::size_t size = plan_.stages[stage].size();
-  if (*step == 1 && *count >= size && (stage > stage_ || step_ == 0)) return begin_stage(stage, *count - size, line);
+  if (*step == 1 && *count == size && (stage > stage_ || step_ == 0)) return begin_stage(stage, line);
+  // The builder learns of triggers after FROM, when no RUN can have printed this.
+  if (stage == stage_ && step_ == 1 && triggers_ == 0 && *step == 2 && *count > size) {
+    triggers_ = *count - size;
+    show(fmt::format("# Executing {} build trigger{}\n", triggers_, triggers_ == 1 ? "" : "s"));
+  }
   if (stage != stage_ || *count != size + triggers_ || *step != step_ + fired_ + 1 || *step > *count) return false;
   if (!last_words_.empty()) show(std::exchange(last_words_, {}) + "\n");
   if (fired_ < triggers_) {
@@ -206,14 +211,13 @@ bool BuildOutput::take_step(std::string_view line) {
   return true;
 }
 
-bool BuildOutput::begin_stage(std::size_t stage, std::size_t triggers, std::string_view line) {
+bool BuildOutput::begin_stage(std::size_t stage, std::string_view line) {
   if (!last_words_.empty()) show(std::exchange(last_words_, {}) + "\n");
   stage_ = stage;
   step_ = 1;
-  triggers_ = triggers;
+  triggers_ = 0;
   fired_ = 0;
   show_step(plan_.stages[stage].front());
-  if (triggers > 0) show(fmt::format("# Executing {} build trigger{}\n", triggers, triggers == 1 ? "" : "s"));
   if (const auto base = plan_.base_images.find(stage); base != plan_.base_images.end()) {
     show(fmt::format(" ---> {}\n", short_id(base->second)));
   } else {

@@ -44,7 +44,7 @@ class BuildOutput {
  private:
   void take_line(std::string_view line);
   bool take_step(std::string_view line);
-  bool begin_stage(std::size_t stage, std::size_t triggers, std::string_view line);
+  bool begin_stage(std::size_t stage, std::string_view line);
   bool take_note(std::string_view line);
   void show_step(const std::string& text);
   void show(std::string text) { texts_.push_back(std::move(text)); }

@@ -45,13 +45,13 @@ TEST(BuildOutput, WhatARunPrintsIsNotTakenForAStep) {
 
 TEST(BuildOutput, TriggersOfTheBaseAreNoSteps) {
   BuildOutput output = make_output("FROM busybox\nRUN x\n");
-  EXPECT_EQ(joined(output.feed("STEP 1/4: FROM 01\nSTEP 2/4: RUN a\na\nSTEP 3/4: RUN b\nSTEP 4/4: RUN x\nx\nCOMMIT\n")),
-            "Step 1/2 : FROM busybox\n# Executing 2 build triggers\n ---> 0123456789ab\na\nStep 2/2 : RUN x\nx\n");
+  EXPECT_EQ(joined(output.feed("STEP 1/2: FROM 01\nSTEP 2/4: RUN a\na\nSTEP 3/4: RUN b\nSTEP 4/4: RUN x\nx\nCOMMIT\n")),
+            "Step 1/2 : FROM busybox\n ---> 0123456789ab\n# Executing 2 build triggers\na\nStep 2/2 : RUN x\nx\n");
 }
 
 TEST(BuildOutput, ATriggerThatFailsIsNamed) {
   BuildOutput output = make_output("FROM busybox\nRUN x\n");
-  output.feed("STEP 1/3: FROM 01\nSTEP 2/3: RUN exit 4\nError: building at STEP \"RUN exit 4\": while running runtime: exit status 4\n");
+  output.feed("STEP 1/2: FROM 01\nSTEP 2/3: RUN exit 4\nError: building at STEP \"RUN exit 4\": while running runtime: exit status 4\n");
   output.finish(true);
   EXPECT_EQ(output.failure(4).message, "The command '/bin/sh -c exit 4' returned a non-zero code: 4");
 }
