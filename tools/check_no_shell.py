@@ -17,6 +17,7 @@ DATA = {
     ("src/engine/health_monitor.cpp", "-c"): "the same",
     ("src/oci/dockerfile_changes.cpp", "/bin/sh"): "the shell form of CMD and ENTRYPOINT is written into an image's configuration",
     ("src/oci/dockerfile_changes.cpp", "-c"): "the same",
+    ("src/backends/local/build_output.cpp", "/bin/sh -c"): "names the command of a RUN that failed",
     ("src/backends/memory/images.cpp", "/bin/sh"): "the default command of a simulated image: nothing runs",
     ("src/backends/memory/workloads.cpp", "/bin/sh"): "a simulated container's health check: nothing runs",
     ("src/backends/memory/workloads.cpp", "-c"): "the same",

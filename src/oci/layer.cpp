@@ -52,6 +52,7 @@ class Extractor {
   Extractor(const RootedDir& root, TarReader& reader, const UnpackOptions& plain) : Extractor(root, reader, nullptr, static_cast<const UnpackLimits&>(plain)) {
     whiteouts_count_ = false;
     keep_kinds_ = plain.keep_kinds;
+    climbing_symlinks_ = plain.climbing_symlinks;
     owner_ = plain.owner;
     if (plain.folder != ".") base_ = plain.folder + "/";
   }
@@ -88,6 +89,7 @@ class Extractor {
   const UnpackLimits limits_;
   bool whiteouts_count_ = true;
   bool keep_kinds_ = false;
+  bool climbing_symlinks_ = false;
   std::optional<UnpackOptions::Owner> owner_;
   std::string base_;  // "" or "a/b/": what members' names are relative to
   std::vector<std::byte> buffer_;
@@ -283,7 +285,7 @@ void Extractor::make_hard_link(const TarEntry& entry) {
 void Extractor::make_symlink(const TarEntry& entry) {
   // An absolute target means the container's root and is everywhere; one that climbs above the root means nobody well.
   if (entry.link.empty()) throw Error::invalid_argument("invalid symlink \"{}\" -> \"\"", entry.name);
-  if (!entry.link.starts_with('/')) {
+  if (!entry.link.starts_with('/') && !climbing_symlinks_) {
     const std::string path = path_.substr(base_.size());
     const auto slash = path.rfind('/');
     const std::string base = slash == std::string::npos ? "" : path.substr(0, slash + 1);
@@ -373,7 +375,7 @@ AppliedLayer blocking_apply_layer(const RootedDir& root, BlockingSource& source,
 
 void blocking_unpack_tar(const RootedDir& root, BlockingSource& source, const UnpackOptions& options) {
   DecompressingSource plain(source);
-  TarReader reader(plain);
+  TarReader reader(plain, options.last_padding);
   Extractor extractor(root, reader, options);
   while (auto entry = reader.blocking_next()) extractor.extract(*std::move(entry));
   extractor.finish();

@@ -8,6 +8,7 @@
 #include "oci/digest.hpp"
 #include "oci/rooted_dir.hpp"
 #include "oci/source.hpp"
+#include "oci/tar.hpp"
 
 namespace sockerless::oci {
 
@@ -35,6 +36,9 @@ struct UnpackOptions : UnpackLimits {
   std::string folder = ".";
   /// Refuse a directory in the place of something else, and the other way round, where else the new takes the old one's place.
   bool keep_kinds = false;
+  /// Takes symlinks that climb above the root, as they stand. Nothing that is unpacked follows them out.
+  bool climbing_symlinks = false;
+  LastPadding last_padding = LastPadding::needed;
   /// Everything belongs to this one, whatever the archive says.
   std::optional<Owner> owner;
 };

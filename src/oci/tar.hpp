@@ -44,12 +44,15 @@ struct TarEntry {
   std::map<std::string, std::string> xattrs;
 };
 
+/// Whether the last member's padding has to be there. The docker command sends contexts that end without it.
+enum class LastPadding : std::uint8_t { needed, optional };
+
 /// Reads a tar file from front to end, never trusting a size: what is not there is an error.
 ///
 /// @errors invalid_argument: "archive/tar: invalid tar header", "unexpected EOF", "unhandled tar header type".
 class TarReader {
  public:
-  explicit TarReader(BlockingSource& source);
+  explicit TarReader(BlockingSource& source, LastPadding last_padding = LastPadding::needed);
 
   /// The next member; skips what is left of the current one. Nothing: the end mark, or the end of the source where one may stand.
   std::optional<TarEntry> blocking_next();
@@ -71,6 +74,7 @@ class TarReader {
   void read_pax_sparse_map(TarEntry& entry);
 
   BlockingSource& source_;
+  const LastPadding last_padding_;
   std::uint64_t position_ = 0;
   std::uint64_t remaining_ = 0;  // of the current member's stored bytes
   std::uint64_t padding_ = 0;

@@ -230,7 +230,7 @@ struct TarReader::Header {
   std::string long_link;
 };
 
-TarReader::TarReader(BlockingSource& source) : source_(source) {}
+TarReader::TarReader(BlockingSource& source, LastPadding last_padding) : source_(source), last_padding_(last_padding) {}
 
 bool TarReader::read_block(Block block) {
   std::size_t done = 0;
@@ -257,12 +257,16 @@ void TarReader::read_exactly(std::span<std::byte> buffer) {
 
 void TarReader::skip_rest() {
   std::array<std::byte, 64UL * 1024> scratch;
-  std::uint64_t left = remaining_ + padding_;
-  remaining_ = padding_ = 0;
-  while (left > 0) {
-    const std::size_t count = std::min<std::uint64_t>(left, scratch.size());
+  while (remaining_ > 0) {
+    const std::size_t count = std::min<std::uint64_t>(remaining_, scratch.size());
     read_exactly(std::span(scratch).first(count));
-    left -= count;
+    remaining_ -= count;
+  }
+  while (padding_ > 0) {
+    const std::size_t count = source_.blocking_read(std::span(scratch).first(padding_));
+    if (count == 0 && last_padding_ == LastPadding::needed) cut_short();
+    position_ += count;
+    padding_ = count == 0 ? 0 : padding_ - count;
   }
 }
 

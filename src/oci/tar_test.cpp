@@ -252,6 +252,20 @@ TEST(Tar, IgnoresTheSizeOfWhatHasNoContent) {
   EXPECT_EQ(members[1].content, "x");
 }
 
+TEST(Tar, TheLastPaddingMayLackWhereThatIsAllowed) {
+  TarBuilder builder;
+  builder.file("f", std::string(1000, 'x'));
+  const std::string whole = builder.finish();
+  MemorySource source(whole.substr(0, 512 + 1000));
+  TarReader reader(source, LastPadding::optional);
+  ASSERT_TRUE(reader.blocking_next());
+  EXPECT_FALSE(reader.blocking_next());
+  MemorySource torn(whole.substr(0, 512 + 999));
+  TarReader torn_reader(torn, LastPadding::optional);
+  ASSERT_TRUE(torn_reader.blocking_next());
+  EXPECT_EQ(message_of([&] { torn_reader.blocking_next(); }), "unexpected EOF");
+}
+
 TEST(Tar, ATornArchiveNeverEndsWell) {
   TarBuilder builder;
   builder.directory("d").file("d/f", std::string(1000, 'x')).symlink("d/" + std::string(150, 's'), "f");

@@ -45,6 +45,8 @@ void blocking_unpack(const oci::Blob& blob, const std::string& directory) {
   oci::UnpackOptions options;
   options.max_bytes = room_in(directory);
   options.max_entries = kMaxEntries;
+  options.last_padding = oci::LastPadding::optional;
+  options.climbing_symlinks = true;  // a link out of the context is no crime: a build reads it within the context
   try {
     oci::blocking_unpack_tar(oci::RootedDir::blocking_open(directory), *source, options);
   } catch (const Error& error) {

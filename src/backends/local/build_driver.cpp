@@ -156,7 +156,9 @@ class LocalBuilder final : public BuildDriver {
   Task<void> hand_over(Job* job, std::string id) {
     const bool known = co_await run_blocking(pool_, [&] {
       job->addition->pin_image(id);
-      return storage_.has_image(id);
+      if (!storage_.has_image(id)) return false;
+      storage_.blocking_remember_base(id);  // it may be the result of a build
+      return true;
     });
     if (known) co_return;
     const std::string archive = job->work + "/base.tar";

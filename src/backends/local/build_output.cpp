@@ -48,34 +48,33 @@ bool is_hex(std::string_view text) { return !text.empty() && text.find_first_not
 std::string short_id(std::string_view id) { return std::string(id.substr(0, kShortId)); }
 
 /// "/bin/sh -c false" of a RUN as Docker names it.
-std::string command_of(const std::vector<std::string>& stage, std::size_t step) {
+std::string command_of(const std::vector<std::string>& stage, std::size_t step, std::string_view command) {
   std::string shell = "/bin/sh -c";
   for (std::size_t i = 0; i < step; ++i) {
     if (upper_word(stage[i]) != "SHELL") continue;
     shell.clear();
     for (const auto& word : list_words(trim(std::string_view(stage[i]).substr(5)))) shell += (shell.empty() ? "" : " ") + word;
   }
-  std::string_view command = stage[step];
   command = trim(command.substr(std::min<std::size_t>(3, command.size())));
   while (command.starts_with("--")) command = trim(command.substr(std::min(command.find(' '), command.size())));
   if (!command.starts_with('[')) return fmt::format("{} {}", shell, command);
   return fmt::format("{}", fmt::join(list_words(command), " "));
 }
 
-/// 'checking on sources under "/x": copier: stat: "/nope": no such file or directory' in Docker's words.
+/// 'copier: stat: "/nope": no such file or directory', 'copier: get: lstat "/l"("/x"): ... no such file or directory' in Docker's words.
 std::optional<std::string> missing_file(std::string_view words, std::string_view step) {
   const std::string keyword = upper_word(step);
-  if (keyword != "COPY" && keyword != "ADD") return std::nullopt;
-  constexpr std::string_view kMark = "copier: stat: \"";
-  const auto start = words.find(kMark);
-  if (start == std::string_view::npos) return std::nullopt;
-  std::string_view path = words.substr(start + kMark.size());
-  const auto end = path.find('"');
-  if (end == std::string_view::npos || !path.substr(end).ends_with("no such file or directory")) return std::nullopt;
-  path = path.substr(0, end);
-  while (path.starts_with('/')) path.remove_prefix(1);
-  return fmt::format("{} failed: file not found in build context or excluded by .dockerignore: stat {}: file does not exist", keyword,
-                     path);
+  if ((keyword != "COPY" && keyword != "ADD") || !words.ends_with("no such file or directory")) return std::nullopt;
+  for (const std::string_view mark : {"copier: stat: \"", "copier: get: lstat \""}) {
+    const auto start = words.rfind(mark);
+    if (start == std::string_view::npos) continue;
+    std::string_view path = words.substr(start + mark.size());
+    path = path.substr(0, path.find('"'));
+    while (path.starts_with('/')) path.remove_prefix(1);
+    return fmt::format("{} failed: file not found in build context or excluded by .dockerignore: stat {}: file does not exist", keyword,
+                       path);
+  }
+  return std::nullopt;
 }
 
 /// 'determining run uid: user: unknown user error looking up user "x"' in Docker's words.
@@ -193,15 +192,32 @@ bool BuildOutput::take_step(std::string_view line) {
   const auto step = take_number(line);
   if (!step || *step == 0 || !take(line, "/")) return false;
   const auto count = take_number(line);
-  if (!count || !take(line, ": ") || stage >= plan_.stages.size() || *count != plan_.stages[stage].size()) return false;
-  const bool is_next = stage == stage_ && *step == step_ + 1;
-  const bool is_new_stage = stage > stage_ && *step == 1;
-  if ((!is_next && !is_new_stage) || *step > *count) return false;
+  if (!count || !take(line, ": ") || stage >= plan_.stages.size()) return false;
+  const std::size_t size = plan_.stages[stage].size();
+  if (*step == 1 && *count == size && (stage > stage_ || step_ == 0)) return begin_stage(stage, line);
+  // The builder learns of triggers after FROM, when no RUN can have printed this.
+  if (stage == stage_ && step_ == 1 && triggers_ == 0 && *step == 2 && *count > size) {
+    triggers_ = *count - size;
+    show(fmt::format("# Executing {} build trigger{}\n", triggers_, triggers_ == 1 ? "" : "s"));
+  }
+  if (stage != stage_ || *count != size + triggers_ || *step != step_ + fired_ + 1 || *step > *count) return false;
+  if (!last_words_.empty()) show(std::exchange(last_words_, {}) + "\n");
+  if (fired_ < triggers_) {
+    ++fired_;
+    current_ = line;
+  } else {
+    show_step(plan_.stages[stage][step_++]);
+  }
+  return true;
+}
+
+bool BuildOutput::begin_stage(std::size_t stage, std::string_view line) {
   if (!last_words_.empty()) show(std::exchange(last_words_, {}) + "\n");
   stage_ = stage;
-  step_ = *step;
-  show_step(plan_.stages[stage][*step - 1]);
-  if (*step != 1) return true;
+  step_ = 1;
+  triggers_ = 0;
+  fired_ = 0;
+  show_step(plan_.stages[stage].front());
   if (const auto base = plan_.base_images.find(stage); base != plan_.base_images.end()) {
     show(fmt::format(" ---> {}\n", short_id(base->second)));
   } else {
@@ -213,6 +229,7 @@ bool BuildOutput::take_step(std::string_view line) {
 }
 
 void BuildOutput::show_step(const std::string& text) {
+  current_ = text;
   std::size_t number = plan_.preamble.size() + step_;
   for (std::size_t i = 0; i < stage_; ++i) number += plan_.stages[i].size();
   show(fmt::format("Step {}/{} : {}", number, total_, text));
@@ -246,19 +263,23 @@ BuilderFailure BuildOutput::failure(int exit_code) const {
   std::string_view words = last_words_;
   take(words, kError);
   if (step_ == 0) return {std::string(words), 0};
-  const std::string& step = plan_.stages[stage_][step_ - 1];
   if (const auto at = words.rfind(kRunFailed); at != std::string_view::npos) {
     std::string_view number = words.substr(at + kRunFailed.size());
     const int code = static_cast<int>(take_number(number).value_or(static_cast<std::size_t>(exit_code)));
     if (!complaint_.empty()) return {"OCI runtime create failed: " + complaint_of(complaint_), 0};
-    return {fmt::format("The command '{}' returned a non-zero code: {}", command_of(plan_.stages[stage_], step_ - 1), code), code};
+    return {fmt::format("The command '{}' returned a non-zero code: {}", command_of(plan_.stages[stage_], step_ - 1, current_), code),
+            code};
   }
   // "building at STEP "COPY nope /": ..." without what everybody sees already.
   if (take(words, "building at STEP \"")) {
     if (const auto end = words.find("\": "); end != std::string_view::npos) words = words.substr(end + 3);
   }
-  if (auto missing = missing_file(words, step)) return {std::move(*missing), 0};
+  if (auto missing = missing_file(words, current_)) return {std::move(*missing), 0};
   if (auto missing = missing_user(words)) return {std::move(*missing), 0};
+  // The copier repeats its whole request before it says what failed.
+  if (const auto at = words.rfind("copier: "); words.find("copier.request{") != std::string_view::npos && at != std::string_view::npos) {
+    words = words.substr(at);
+  }
   return {words.empty() ? fmt::format("the builder ended with exit code {}", exit_code) : std::string(words), 0};
 }
 

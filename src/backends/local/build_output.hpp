@@ -44,6 +44,7 @@ class BuildOutput {
  private:
   void take_line(std::string_view line);
   bool take_step(std::string_view line);
+  bool begin_stage(std::size_t stage, std::string_view line);
   bool take_note(std::string_view line);
   void show_step(const std::string& text);
   void show(std::string text) { texts_.push_back(std::move(text)); }
@@ -52,11 +53,14 @@ class BuildOutput {
   BuildPlan plan_;
   std::size_t total_ = 0;
   std::size_t stage_ = 0;
-  std::size_t step_ = 0;     // of the stage, counted from 1; 0: none has begun
-  bool step_began_ = false;  // the last line was a step's first
-  std::string pending_;      // the beginning of a line
-  std::string last_words_;   // "Error: ..." and what came after it
-  std::string complaint_;    // what the runtime said of a RUN that did not start
+  std::size_t step_ = 0;      // of the stage, counted from 1 without triggers; 0: none has begun
+  std::size_t triggers_ = 0;  // ONBUILD of the stage's base: the builder counts them as steps
+  std::size_t fired_ = 0;     // of these
+  std::string current_;       // the text of the step or trigger that runs
+  bool step_began_ = false;   // the last line was a step's first
+  std::string pending_;       // the beginning of a line
+  std::string last_words_;    // "Error: ..." and what came after it
+  std::string complaint_;     // what the runtime said of a RUN that did not start
   std::vector<std::string> texts_;
 };
 

@@ -43,6 +43,19 @@ TEST(BuildOutput, WhatARunPrintsIsNotTakenForAStep) {
   EXPECT_EQ(joined(output.finish(false)), "Error: mine\n");
 }
 
+TEST(BuildOutput, TriggersOfTheBaseAreNoSteps) {
+  BuildOutput output = make_output("FROM busybox\nRUN x\n");
+  EXPECT_EQ(joined(output.feed("STEP 1/2: FROM 01\nSTEP 2/4: RUN a\na\nSTEP 3/4: RUN b\nSTEP 4/4: RUN x\nx\nCOMMIT\n")),
+            "Step 1/2 : FROM busybox\n ---> 0123456789ab\n# Executing 2 build triggers\na\nStep 2/2 : RUN x\nx\n");
+}
+
+TEST(BuildOutput, ATriggerThatFailsIsNamed) {
+  BuildOutput output = make_output("FROM busybox\nRUN x\n");
+  output.feed("STEP 1/2: FROM 01\nSTEP 2/3: RUN exit 4\nError: building at STEP \"RUN exit 4\": while running runtime: exit status 4\n");
+  output.finish(true);
+  EXPECT_EQ(output.failure(4).message, "The command '/bin/sh -c exit 4' returned a non-zero code: 4");
+}
+
 TEST(BuildOutput, ALineThatIsNotCompleteIsShownAtOnce) {
   BuildOutput output = make_output("FROM busybox\nRUN x\n");
   output.feed("STEP 1/2: FROM 01\nSTEP 2/2: RUN x\n");
@@ -69,6 +82,16 @@ TEST(BuildOutput, AFileThatIsMissingIsToldInDockersWords) {
   EXPECT_EQ(output.failure(125).message,
             "COPY failed: file not found in build context or excluded by .dockerignore: stat nope: file does not exist");
   EXPECT_EQ(output.failure(125).exit_code, 0);
+}
+
+TEST(BuildOutput, ALinkThatLeadsNowhereIsAFileThatIsMissing) {
+  BuildOutput output = make_output("FROM busybox\nCOPY l /x\n");
+  output.feed(
+      "STEP 1/2: FROM 01\nSTEP 2/2: COPY l /x\nError: building at STEP \"COPY l /x\": reading \"/w/l\": error during bulk transfer for "
+      "copier.request{Request:\"GET\"}: copier: get: lstat \"/l\"(\"/x\"): lstat /x: no such file or directory\n");
+  output.finish(true);
+  EXPECT_EQ(output.failure(125).message,
+            "COPY failed: file not found in build context or excluded by .dockerignore: stat l: file does not exist");
 }
 
 TEST(BuildOutput, AUserThatIsMissingIsToldInDockersWords) {
