@@ -87,5 +87,15 @@ TEST_P(DockerLocalRegistry, RefusalsAreToldApartAndNonsenseIsRefused) {
   EXPECT_THAT(answer_of_pull(docker(), 200, "application/vnd.docker.distribution.manifest.v2+json", "{}"), HasSubstr("invalid manifest"));
 }
 
+TEST_P(DockerLocalRegistry, ASearchFindsWhatTheRegistryNames) {
+  const net::TestServer index([](net::Exchange& exchange) -> Task<void> {
+    const bool is_search = exchange.request().path == "/v1/search" && exchange.request().query.contains("q=busy");
+    return exchange.respond(is_search ? 200 : 404, {{"Content-Type", "application/json"}},
+                            R"({"results":[{"name":"team/found-it","description":"small","star_count":3}]})");
+  });
+  EXPECT_THAT(get({"search", "127.0.0.1:" + std::to_string(index.tcp_address().port) + "/busy"}), HasSubstr("team/found-it"));
+  EXPECT_THAT(run({"search", registry_.host() + "/busy"}).err, HasSubstr("Unexpected status code"));
+}
+
 }  // namespace
 }  // namespace sockerless::clients
