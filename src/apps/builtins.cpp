@@ -31,6 +31,7 @@ std::unique_ptr<Backend> open_local(const BackendContext& context) {
                              .blocking_pool = context.program.blocking_pool(),
                              .state_directory = context.settings.get("state"),
                              .runtime = context.settings.get("runtime"),
+                             .insecure_registries = context.settings.get_all("insecure-registry"),
                              .monitor_path = {}});
 }
 

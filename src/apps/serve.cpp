@@ -120,6 +120,7 @@ std::vector<SettingSpec> serve_settings() {
       {"group", "SOCKERLESS_GROUP", {"docker"}, false},
       {"state", "SOCKERLESS_STATE", {default_state_directory()}, false},
       {"runtime", "SOCKERLESS_RUNTIME", {}, false},
+      {"insecure-registry", "SOCKERLESS_INSECURE_REGISTRY", {}, true},
       {"docker-host", "SOCKERLESS_DOCKER_HOST", {}, false},
       {"api-version", "SOCKERLESS_API_VERSION", {"1.51"}, false},
       {"threads", "SOCKERLESS_THREADS", {"0"}, false},

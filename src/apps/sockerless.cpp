@@ -30,6 +30,7 @@ constexpr const char* kServeHelp[][2] = {
     {"group", "group that may use the unix socket, where it exists"},
     {"state", "directory of images, containers and the state database, or \"memory\""},
     {"runtime", "OCI runtime of the local backend: a name or a path (default: crun, else runc)"},
+    {"insecure-registry", "host or host:port of a registry that may speak HTTP or show any certificate; may be repeated (local backend)"},
     {"docker-host",
      "the daemon of the docker backend: a socket's path or what DOCKER_HOST may say (default: as the docker command finds it)"},
     {"api-version", "Docker API version to advertise"},

@@ -115,6 +115,7 @@ class ImageService final : public ImageRole, public RegistryRole {
   Task<void> run_load(std::unique_ptr<ByteSource> archive, bool quiet, ProgressSink& sink);
   Task<void> run_import(ImportSpec spec, std::string reference, std::unique_ptr<ByteSource> tar, ProgressSink& sink);
   Task<void> run_pull(PullSpec spec, ProgressSink& sink);
+  Task<void> run_push(std::string name, std::vector<PushSpec> pushes, ProgressSink& sink);
   void release(const std::string& id);
   void publish(std::string action, std::string actor, std::string name, const ImageFacts* facts = nullptr);
 

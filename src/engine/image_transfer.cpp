@@ -189,24 +189,49 @@ Task<std::unique_ptr<ByteSource>> ImageService::save(std::vector<ImageRef> image
   co_return archive;
 }
 
-Task<ProgressStream> ImageService::push(PushImageOptions) {
-  throw no_registry("pushing images");
-  co_return nullptr;
+Task<ProgressStream> ImageService::push(PushImageOptions options) {
+  auto reference = api::ImageReference::parse(options.image.text);
+  if (!reference.digest().empty()) throw Error::invalid_argument("cannot push a digest reference");
+  if (!options.tag.empty()) reference = reference.with_tag(options.tag);
+  std::vector<PushSpec> pushes;
+  images_.read([&](const Table& table) {
+    const auto all = table.tags_of(reference.familiar_name());
+    if (all.empty()) throw Error::internal("An image does not exist locally with the tag: {}", reference.familiar_name());
+    for (const std::string& tag : reference.tag().empty() ? all : std::vector{reference.familiar()}) {
+      const std::string id = table.owner_of(tag);
+      if (id.empty()) throw Error::internal("tag does not exist: {}", tag);
+      pushes.push_back({{*table.find(id)->facts, {tag}, {}}, api::ImageReference::parse(tag).canonical(), options.auth});
+    }
+  });
+  co_return make_progress_stream(tasks_, "image push",
+                                 [this, name = reference.canonical_name(), pushes = std::move(pushes)](ProgressSink& sink) mutable {
+                                   return run_push(std::move(name), std::move(pushes), sink);
+                                 });
 }
 
-Task<std::vector<api::ImageSearchResponseItem>> ImageService::search(SearchImagesOptions) {
-  throw no_registry("searching a registry");
-  co_return std::vector<api::ImageSearchResponseItem>();
+Task<void> ImageService::run_push(std::string name, std::vector<PushSpec> pushes, ProgressSink& sink) {
+  co_await sink.write(line("status", fmt::format("The push refers to repository [{}]", name)));
+  for (PushSpec& push : pushes) {
+    const auto reference = api::ImageReference::parse(push.reference);
+    const ImageFacts facts = push.image.facts;
+    const std::string digest = co_await driver_.push(std::move(push), sink);
+    const OperationLock::Guard turn = co_await changes_.acquire();
+    const bool is_there = images_.read([&](const Table& table) { return table.find(facts.id) != nullptr; });
+    if (is_there) co_await assign(facts.id, reference.familiar_name() + "@" + digest);
+    publish("push", reference.familiar(), reference.familiar_name(), &facts);
+  }
 }
 
-Task<api::DistributionInspect> ImageService::inspect_distribution(std::string, std::optional<api::AuthConfig>) {
-  throw no_registry("asking a registry about an image");
-  co_return api::DistributionInspect();
+Task<std::vector<api::ImageSearchResponseItem>> ImageService::search(SearchImagesOptions options) {
+  const std::int64_t limit = options.limit.value_or(25);
+  if (limit < 1 || limit > 100) throw Error::invalid_argument("Limit {} is outside the range of [1, 100]", limit);
+  co_return co_await driver_.search(std::move(options.term), limit, std::nullopt);
 }
 
-Task<api::AuthResponse> ImageService::auth(api::AuthConfig) {
-  throw no_registry("logging in to a registry");
-  co_return api::AuthResponse();
+Task<api::DistributionInspect> ImageService::inspect_distribution(std::string image, std::optional<api::AuthConfig> auth) {
+  co_return co_await driver_.inspect_distribution(api::ImageReference::parse(image).with_default_tag().canonical(), std::move(auth));
 }
+
+Task<api::AuthResponse> ImageService::auth(api::AuthConfig credentials) { return driver_.log_in(std::move(credentials)); }
 
 }  // namespace sockerless

@@ -11,6 +11,7 @@
 #include "api/json.hpp"
 #include "api/types_json.hpp"
 #include "backends/local/image_pull.hpp"
+#include "backends/local/image_push.hpp"
 #include "backends/local/progress_lines.hpp"
 #include "oci/archive.hpp"
 #include "oci/dockerfile_changes.hpp"
@@ -131,6 +132,15 @@ class LocalImages final : public ImageDriver {
 
   Task<NamedImage> pull(PullSpec spec, ProgressSink& progress) override { return pull_image(&access_, std::move(spec), &progress); }
   bool can_pull() const override { return true; }
+  Task<std::string> push(PushSpec spec, ProgressSink& progress) override { return push_image(&access_, std::move(spec), &progress); }
+  Task<std::vector<api::ImageSearchResponseItem>> search(std::string term, std::int64_t limit,
+                                                         std::optional<api::AuthConfig> auth) override {
+    return search_registry(&access_, std::move(term), limit, std::move(auth));
+  }
+  Task<api::DistributionInspect> inspect_distribution(std::string reference, std::optional<api::AuthConfig> auth) override {
+    return inspect_in_registry(&access_, std::move(reference), std::move(auth));
+  }
+  Task<api::AuthResponse> log_in(api::AuthConfig credentials) override { return log_in_to_registry(&access_, std::move(credentials)); }
 
   Task<std::unique_ptr<ByteSource>> save(std::vector<NamedImage> images) override {
     co_return co_await run_blocking(pool_, [&] {
