@@ -71,6 +71,7 @@ std::unique_ptr<Backend> make_local_backend(LocalOptions options) {
   local::WorkloadOptions workloads{.state_directory = directory,
                                    .runtime = std::move(options.runtime),
                                    .monitor_path = std::move(options.monitor_path),
+                                   .own_socket = std::move(options.docker_socket),
                                    .directory_lock = std::move(lock)};
   Drivers drivers{.workloads = local::make_workload_driver(std::move(workloads), images, options.blocking_pool, options.executor),
                   .images = local::make_image_driver(options.blocking_pool, options.clock, images),

@@ -21,6 +21,7 @@ struct LocalOptions {
   std::string state_directory = "/var/lib/sockerless";  ///< "memory": a new directory under /tmp and no database
   std::string runtime{};                                ///< OCI runtime, a name or a path; empty: crun, else runc
   std::string monitor_path{};                           ///< empty: sockerless-monitor beside the running program
+  std::string docker_socket{};                          ///< the unix socket on which the Docker API is served; empty: none
 };
 
 /// Docker's semantics over real containers on this machine (README.md). Blocks while it opens its directory.
