@@ -49,7 +49,7 @@ TEST_P(DockerVolumes, ATmpfsVolumeIsSharedWhileSomebodyRunsAndEmptyAfterwards) {
 
 TEST_P(DockerVolumes, ABindVolumeShowsAFolderThatItsRemovalSpares) {
   get({"volume", "create", "--opt", "type=none", "--opt", "o=bind", "--opt", "device=" + folder_, "host"});
-  EXPECT_EQ(get({"run", "--rm", "-v", "host:/x", "busybox", "cat", "/x/file"}), "on the host\n");
+  EXPECT_EQ(get({"run", "--rm", "-v", "host:/x", "busybox", "cat", "/x/file"}), "on the host");
   get({"volume", "rm", "host"});
   EXPECT_TRUE(fs::exists(folder_ + "/file"));
 }
@@ -82,12 +82,15 @@ TEST_P(DockerVolumes, ASubpathStaysInsideItsVolume) {
 }
 
 TEST_P(DockerVolumes, AnImageIsMountedReadOnly) {
+  if (!is_newer_client()) {
+    EXPECT_THAT(refusal({"run", "--rm", "--mount", "type=image,src=busybox,dst=/y", "busybox", "true"}), HasSubstr("needs API v1.48"));
+    return;
+  }
   const Output output =
       run({"run", "--rm", "--mount", "type=image,src=busybox,dst=/y", "busybox", "sh", "-c", "ls /y/bin/sh; touch /y/made"});
   EXPECT_EQ(output.out, "/y/bin/sh\n");
   EXPECT_THAT(output.err, HasSubstr("Read-only file system"));
-  if (!is_newer_client()) return;  // the older command line cannot name a part of it
-  EXPECT_EQ(get({"run", "--rm", "--mount", "type=image,src=busybox,dst=/y,image-subpath=etc", "busybox", "ls", "/y"}), "group\npasswd\n");
+  EXPECT_EQ(get({"run", "--rm", "--mount", "type=image,src=busybox,dst=/y,image-subpath=etc", "busybox", "ls", "/y"}), "group\npasswd");
 }
 
 TEST_P(DockerVolumes, DockersSocketInAContainerIsThisDaemons) {
@@ -96,7 +99,7 @@ TEST_P(DockerVolumes, DockersSocketInAContainerIsThisDaemons) {
   const Output output =
       run({"run", "--rm", "-v", "/var/run/docker.sock:/var/run/docker.sock", "busybox", "stat", "-c", "%F %i", "/var/run/docker.sock"});
   EXPECT_EQ(output.out, "socket " + std::to_string(status.st_ino) + "\n") << output.err;
-  EXPECT_EQ(get({"run", "--rm", "-v", "/run/docker.sock:/s", "busybox", "stat", "-c", "%i", "/s"}), std::to_string(status.st_ino) + "\n");
+  EXPECT_EQ(get({"run", "--rm", "-v", "/run/docker.sock:/s", "busybox", "stat", "-c", "%i", "/s"}), std::to_string(status.st_ino));
 }
 
 TEST_P(DockerVolumes, ALogKeepsItsNewestParts) {
@@ -106,8 +109,8 @@ TEST_P(DockerVolumes, ALogKeepsItsNewestParts) {
   const std::string all = get({"logs", "talker"});
   EXPECT_LE(all.size(), 9'000'000U) << "8 MiB are kept whatever is asked for";
   EXPECT_GE(all.size(), 5'000'000U);
-  EXPECT_TRUE(all.ends_with("last\n"));
-  EXPECT_TRUE(get({"logs", "--tail", "1", "talker"}).ends_with("last\n"));
+  EXPECT_TRUE(all.ends_with("last"));
+  EXPECT_TRUE(get({"logs", "--tail", "1", "talker"}).ends_with("last"));
   EXPECT_THAT(refusal({"run", "--rm", "--log-opt", "max-size=bogus", "busybox", "true"}),
               HasSubstr("failed to initialize logging driver: invalid size: 'bogus'"));
 }
