@@ -35,7 +35,7 @@ struct MountSpec {
   bool read_only = false;
   std::string propagation;  ///< "rprivate", ...; empty: the default
   std::string tmpfs_options;
-  std::string subpath;                     ///< the part of a volume or image that is mounted; empty: all of it
+  std::string subpath{};                   ///< the part of a volume or image that is mounted; empty: all of it
   bool non_recursive = false;              ///< what is mounted below the source stays outside
   bool read_only_non_recursive = false;    ///< what is mounted below may be written
   bool read_only_force_recursive = false;  ///< an error where the host cannot make that read-only too
