@@ -1,7 +1,11 @@
 #include "apps/builtins.hpp"
 
+#include <algorithm>
+#include <filesystem>
+
 #include <fmt/ranges.h>
 
+#include "apps/cli/daemon.hpp"
 #include "backends/docker/docker_backend.hpp"
 #include "backends/local/local_backend.hpp"
 #include "backends/memory/memory_backend.hpp"
@@ -26,13 +30,23 @@ std::vector<std::string> BackendRegistry::names() const {
 
 namespace {
 
+/// The first unix socket of --host: what a container that binds Docker's socket gets.
+std::string own_socket(const Settings& settings) {
+  constexpr std::string_view kUnix = "unix://";
+  const auto hosts = settings.get_all("host");
+  if (hosts.empty()) return cli::default_socket();
+  const auto found = std::ranges::find_if(hosts, [&](const std::string& host) { return host.starts_with(kUnix); });
+  return found == hosts.end() ? std::string() : std::filesystem::absolute(found->substr(kUnix.size())).string();
+}
+
 std::unique_ptr<Backend> open_local(const BackendContext& context) {
   return make_local_backend({.executor = context.program.executor(),
                              .blocking_pool = context.program.blocking_pool(),
                              .state_directory = context.settings.get("state"),
                              .runtime = context.settings.get("runtime"),
                              .insecure_registries = context.settings.get_all("insecure-registry"),
-                             .monitor_path = {}});
+                             .monitor_path = {},
+                             .docker_socket = own_socket(context.settings)});
 }
 
 /// The daemon at --docker-host, else the one that this user's docker command would talk to. Its clients are refused while it is away, so

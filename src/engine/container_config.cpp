@@ -1,6 +1,7 @@
 #include "engine/container_config.hpp"
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <set>
 #include <thread>
@@ -266,6 +267,12 @@ void validate_restart_policy(const api::RestartPolicy& policy) {
   }
 }
 
+static void validate_ipc_mode(const std::string& mode) {
+  constexpr std::array<std::string_view, 5> kModes{"", "none", "private", "host", "shareable"};
+  const bool is_containers = mode.starts_with("container:") && mode.size() > std::string_view("container:").size();
+  if (!is_containers && std::ranges::find(kModes, mode) == kModes.end()) throw Error::invalid_argument("invalid IPC mode: {}", mode);
+}
+
 void validate_host_config(const api::HostConfig& host_config) {
   refuse_nul("a bind", host_config.binds);
   refuse_nul("an extra host", host_config.extra_hosts);
@@ -276,12 +283,15 @@ void validate_host_config(const api::HostConfig& host_config) {
   for (const auto& mount : host_config.mounts.value_or(std::vector<api::Mount>())) {
     refuse_nul("a mount's source", mount.source);
     refuse_nul("a mount's target", mount.target);
+    if (mount.volume_options) refuse_nul("a mount's subpath", mount.volume_options->subpath);
+    if (mount.image_options) refuse_nul("a mount's subpath", mount.image_options->subpath);
   }
   validate_resources(host_config);
   if (host_config.restart_policy) validate_restart_policy(*host_config.restart_policy);
   if (host_config.auto_remove.value_or(false) && has_restart_policy(host_config)) {
     throw Error::invalid_argument("can't create 'AutoRemove' container with restart policy");
   }
+  validate_ipc_mode(host_config.ipc_mode.value_or(""));
   if (host_config.shm_size.value_or(0) < 0) throw Error::invalid_argument("SHM size can not be less than 0");
   const std::int64_t oom = host_config.oom_score_adj.value_or(0);
   if (oom < -1000 || oom > 1000) throw Error::invalid_argument("Invalid value {}, range for oom score adj is [-1000, 1000]", oom);

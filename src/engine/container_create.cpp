@@ -39,6 +39,7 @@ struct ContainerCreator::Draft {
   AcquiredImage image;
   std::map<std::string, api::EndpointSettings> endpoints;
   std::vector<std::shared_ptr<VolumeHold>> volume_holds;
+  std::vector<AcquiredImage> mounted_images;
   std::vector<std::string> warnings;
 };
 
@@ -154,6 +155,11 @@ Task<void> ContainerCreator::acquire_volumes(Draft& draft, std::vector<MountRequ
       request.spec.copy_from_image = acquired.created && !request.no_copy;
       draft.volume_holds.push_back(std::move(acquired.hold));
       if (request.anonymous) draft.definition->anonymous_volumes.push_back(acquired.name);
+    }
+    if (request.spec.kind == MountSpec::Kind::image && request.spec.source.empty()) {
+      AcquiredImage image = context_.images.acquire(request.spec.volume_name);
+      request.spec.source = image.facts->id;
+      draft.mounted_images.push_back(std::move(image));
     }
     draft.spec().mounts.push_back(std::move(request.spec));
   }

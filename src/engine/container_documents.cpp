@@ -11,7 +11,7 @@ namespace sockerless {
 
 namespace {
 
-constexpr std::array<std::string_view, 3> kMountKinds{"bind", "volume", "tmpfs"};
+constexpr std::array<std::string_view, 4> kMountKinds{"bind", "volume", "tmpfs", "image"};
 
 void write_mount(api::JsonWriter& writer, const MountSpec& mount) {
   writer.begin_object();
@@ -26,6 +26,7 @@ void write_mount(api::JsonWriter& writer, const MountSpec& mount) {
   text("volume_name", mount.volume_name);
   text("propagation", mount.propagation);
   text("tmpfs_options", mount.tmpfs_options);
+  text("subpath", mount.subpath);
   const auto flag = [&](std::string_view name, bool value) {
     writer.key(name);
     write_json(writer, value);
@@ -33,6 +34,9 @@ void write_mount(api::JsonWriter& writer, const MountSpec& mount) {
   flag("read_only", mount.read_only);
   flag("create_source", mount.create_source);
   flag("copy_from_image", mount.copy_from_image);
+  flag("non_recursive", mount.non_recursive);
+  flag("read_only_non_recursive", mount.read_only_non_recursive);
+  flag("read_only_force_recursive", mount.read_only_force_recursive);
   writer.end_object();
 }
 
@@ -55,6 +59,14 @@ MountSpec read_mount(api::JsonReader& reader) {
       reader.read(mount.propagation);
     } else if (name == "tmpfs_options") {
       reader.read(mount.tmpfs_options);
+    } else if (name == "subpath") {
+      reader.read(mount.subpath);
+    } else if (name == "non_recursive") {
+      reader.read(mount.non_recursive);
+    } else if (name == "read_only_non_recursive") {
+      reader.read(mount.read_only_non_recursive);
+    } else if (name == "read_only_force_recursive") {
+      reader.read(mount.read_only_force_recursive);
     } else if (name == "read_only") {
       reader.read(mount.read_only);
     } else if (name == "create_source") {

@@ -133,7 +133,36 @@ MountRequest bind_request(const api::Mount& mount, std::string destination) {
       }
     }
     request.spec.create_source = mount.bind_options->create_mountpoint.value_or(false);
+    request.spec.non_recursive = mount.bind_options->non_recursive.value_or(false);
+    request.spec.read_only_non_recursive = mount.bind_options->read_only_non_recursive.value_or(false);
+    request.spec.read_only_force_recursive = mount.bind_options->read_only_force_recursive.value_or(false);
   }
+  return request;
+}
+
+/// @errors invalid_argument: a path that is not one inside.
+std::string checked_subpath(std::string_view kind, const std::string& path) {
+  int depth = 0;
+  for (const auto& part : split(path, '/')) {
+    if (part == "..") --depth;
+    if (!part.empty() && part != "." && part != "..") ++depth;
+    if (depth < 0 || path.starts_with('/'))
+      throw Error::invalid_argument("invalid mount config for type \"{0}\": subpath must be a relative path within the {0}", kind);
+  }
+  return path;
+}
+
+MountRequest image_request(const api::Mount& mount, std::string destination) {
+  MountRequest request;
+  request.spec.kind = MountSpec::Kind::image;
+  request.spec.destination = std::move(destination);
+  request.spec.volume_name = mount.source.value_or("");
+  if (request.spec.volume_name.empty())
+    throw Error::invalid_argument("invalid mount config for type \"image\": field Source must not be empty");
+  if (mount.bind_options) throw Error::invalid_argument("invalid mount config for type \"image\": field BindOptions must not be specified");
+  if (mount.volume_options)
+    throw Error::invalid_argument("invalid mount config for type \"image\": field VolumeOptions must not be specified");
+  if (mount.image_options) request.spec.subpath = checked_subpath("image", mount.image_options->subpath.value_or(""));
   return request;
 }
 
@@ -143,7 +172,9 @@ MountRequest volume_mount_request(const api::Mount& mount, std::string destinati
     throw Error::invalid_argument("invalid mount config for type \"volume\": field BindOptions must not be specified");
   if (!mount.volume_options) return request;
   const auto& options = *mount.volume_options;
-  if (options.subpath && !options.subpath->empty()) throw Error::not_implemented("mounting a subpath of a volume is not supported");
+  request.spec.subpath = checked_subpath("volume", options.subpath.value_or(""));
+  if (request.anonymous && !request.spec.subpath.empty())
+    throw Error::invalid_argument("invalid mount config for type \"volume\": must not set Subpath when using anonymous volumes");
   request.no_copy = options.no_copy.value_or(false);
   if (options.labels) request.volume_labels = *options.labels;
   if (options.driver_config) {
@@ -169,12 +200,14 @@ MountRequest request_of(const api::Mount& mount) {
       throw Error::invalid_argument("invalid mount config for type \"tmpfs\": field Source must not be specified");
     }
     if (mount.tmpfs_options) request.spec.tmpfs_options = tmpfs_options_of(*mount.tmpfs_options);
-  } else if (type == api::MountType::image || type == api::MountType::npipe || type == api::MountType::cluster) {
+  } else if (type == api::MountType::image) {
+    request = image_request(mount, checked_destination("image", target));
+  } else if (type == api::MountType::cluster) {
     throw Error::not_implemented("mounts of type \"{}\" are not supported", type.str());
   } else {
     throw Error::invalid_argument("invalid mount config for type \"{}\": mount type unknown", type.str());
   }
-  request.spec.read_only = mount.read_only.value_or(false);
+  request.spec.read_only = mount.read_only.value_or(false) || request.spec.kind == MountSpec::Kind::image;
   return request;
 }
 

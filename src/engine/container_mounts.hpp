@@ -27,7 +27,7 @@ using FindMounts = std::function<std::vector<MountSpec>(const std::string& conta
 
 /// Everything that is to be mounted: Mounts, Binds, VolumesFrom, Tmpfs, and an anonymous volume for each of the image's and the request's
 /// Volumes that nothing else covers.
-/// @errors invalid_argument: in dockerd's words. not_implemented: image, npipe and cluster mounts.
+/// @errors invalid_argument: in dockerd's words. not_implemented: cluster mounts.
 std::vector<MountRequest> collect_mounts(const api::ContainerConfig& config, const api::HostConfig& host_config,
                                          const FindMounts& find_mounts);
 

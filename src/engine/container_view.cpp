@@ -42,6 +42,11 @@ api::MountPoint mount_point_of(const MountSpec& mount, const std::string& volume
       point.driver = volume_driver.empty() ? "local" : volume_driver;
       if (!mount.read_only) point.mode = is_hex64(mount.volume_name) ? "" : "z";
       break;
+    case MountSpec::Kind::image:
+      point.type = api::MountType(api::MountType::image);
+      point.name = mount.volume_name;
+      point.source = mount.source;
+      break;
     case MountSpec::Kind::tmpfs:
       point.type = api::MountType(api::MountType::tmpfs);
       point.source = "";
@@ -148,10 +153,10 @@ api::ContainerInspectResponse make_inspect(const ContainerSnapshot& container, c
   result.args = std::vector<std::string>(spec.arguments.begin() + 1, spec.arguments.end());
   result.state = state_of(*container.state);
   result.image = spec.image_id;
-  result.resolv_conf_path = "";
-  result.hostname_path = "";
-  result.hosts_path = "";
-  result.log_path = "";
+  result.resolv_conf_path = extras.files.resolv_conf;
+  result.hostname_path = extras.files.hostname;
+  result.hosts_path = extras.files.hosts;
+  result.log_path = extras.files.log;
   result.name = "/" + spec.name;
   result.restart_count = container.state->restart_count();
   result.driver = extras.storage_driver;
@@ -163,6 +168,7 @@ api::ContainerInspectResponse make_inspect(const ContainerSnapshot& container, c
   result.host_config = spec.host_config;
   result.graph_driver.emplace();
   result.graph_driver->name = extras.storage_driver;
+  if (!extras.files.layers.empty()) result.graph_driver->data = extras.files.layers;
   result.mounts = make_mount_points(spec);
   result.config = spec.config;
   result.network_settings = network_settings_of(*container.networks);

@@ -29,16 +29,20 @@ namespace sockerless {
 
 /// A mount with everything resolved: volumes have their path, defaults are filled in.
 struct MountSpec {
-  enum class Kind { bind, volume, tmpfs };
+  enum class Kind { bind, volume, tmpfs, image };
   Kind kind = Kind::bind;
-  std::string source;       ///< path on the host (bind, volume)
+  std::string source;       ///< path on the host (bind, volume); an image's id
   std::string destination;  ///< absolute path in the container
-  std::string volume_name;  ///< for a volume
+  std::string volume_name;  ///< for a volume; for an image the name it was asked for by
   bool read_only = false;
   std::string propagation;  ///< "rprivate", ...; empty: the default
   std::string tmpfs_options;
-  bool create_source = false;    ///< -v semantics: a missing directory on the host is made
-  bool copy_from_image = false;  ///< a new volume takes over what the image has at the destination
+  std::string subpath{};                   ///< the part of a volume or image that is mounted; empty: all of it
+  bool non_recursive = false;              ///< what is mounted below the source stays outside
+  bool read_only_non_recursive = false;    ///< what is mounted below may be written
+  bool read_only_force_recursive = false;  ///< an error where the host cannot make that read-only too
+  bool create_source = false;              ///< -v semantics: a missing directory on the host is made
+  bool copy_from_image = false;            ///< a new volume takes over what the image has at the destination
 };
 
 /// One container as a driver sees it. `config` is already merged with the image's configuration.
@@ -155,6 +159,15 @@ struct RestoredWorkload {
   std::optional<WorkloadExit> exit;        ///< set: its last run ended while nobody looked; neither: it never ran
 };
 
+/// Where a container's files lie on the host, for inspect. Empty: there are none.
+struct WorkloadFiles {
+  std::string resolv_conf;
+  std::string hostname;
+  std::string hosts;
+  std::string log;
+  std::map<std::string, std::string> layers;  ///< GraphDriver.Data
+};
+
 class WorkloadDriver {
  public:
   virtual ~WorkloadDriver() = default;
@@ -191,6 +204,8 @@ class WorkloadDriver {
   virtual Task<api::ContainerStatsResponse> stats(ContainerId id) = 0;
   /// Bytes in the writable layer.
   virtual Task<std::int64_t> writable_size(ContainerId id) = 0;
+
+  virtual Task<WorkloadFiles> files([[maybe_unused]] WorkloadSpec spec) { co_return WorkloadFiles{}; }
 
   /// Called once at start with the ids the engine knows. Anything else that is found is removed.
   virtual Task<std::vector<RestoredWorkload>> restore(std::vector<ContainerId> known) = 0;

@@ -24,6 +24,14 @@ const std::map<std::string, std::string>& labels_of(const api::Volume& volume) {
 
 Error no_such_volume(std::string_view name) { return Error::not_found("get {}: no such volume", name); }
 
+void check_name(const std::string& name) {
+  try {
+    api::check_volume_name(name);
+  } catch (const Error& error) {
+    throw Error(error.code(), fmt::format("create {}: {}", name, error.message()));
+  }
+}
+
 std::string joined(const std::vector<std::string>& ids) {
   std::string text;
   for (const auto& id : ids) text += (text.empty() ? "" : ", ") + id;
@@ -125,7 +133,7 @@ Task<std::pair<api::Volume, bool>> VolumeService::find_or_create(api::VolumeCrea
   const std::string driver = request.driver.value_or("").empty() ? "local" : *request.driver;
   const bool anonymous = request.name.value_or("").empty();
   const std::string name = anonymous ? random_.hex64() : *request.name;
-  if (!anonymous) api::check_volume_name(name);
+  if (!anonymous) check_name(name);
   if (request.cluster_volume_spec) throw Error::not_implemented("cluster volumes belong to swarm mode, which is not implemented");
   if (driver != "local") {
     throw Error::not_found("error looking up volume plugin {}: plugin \"{}\" not found", driver, driver);

@@ -42,6 +42,7 @@ class ClientTest : public testing::TestWithParam<Pairing> {
     ASSERT_NO_THROW(docker_->get({"import", "-", "busybox:latest"}, support::busybox_rootfs()));
   }
 
+  const support::Daemon& daemon() const { return *daemon_; }
   const Docker& docker() const { return *docker_; }
   Output run(const std::vector<std::string>& arguments, std::string_view input = {}) const { return docker_->run(arguments, input); }
   std::string get(const std::vector<std::string>& arguments, std::string_view input = {}) const { return docker_->get(arguments, input); }

@@ -72,8 +72,11 @@ CgroupHost CgroupHost::blocking_detect() {
     host.mount_points_ = {host.root_};
     std::ifstream file(host.root_ + "/cgroup.controllers");
     for (std::string name; file >> name;) host.controllers_.insert(name);
+    host.has_blkio_weight_ = host.has("io");
     host.has_swap_limit_ = host.has("memory") && fs::exists("/proc/swaps");
   } else {
+    const std::string blkio = std::string(kBase) + "/blkio/blkio.";
+    host.has_blkio_weight_ = fs::exists(blkio + "weight") || fs::exists(blkio + "bfq.weight");
     host.has_swap_limit_ = fs::exists(std::string(kBase) + "/memory/memory.memsw.limit_in_bytes");
   }
   return host;

@@ -16,6 +16,7 @@ class CgroupHost {
   int version() const { return version_; }
   bool has(const std::string& controller) const { return controllers_.contains(controller); }
   bool has_swap_limit() const { return has_swap_limit_; }
+  bool has_blkio_weight() const { return has_blkio_weight_; }
 
   /// The directory of a group ("/sockerless/<id>") in a controller's hierarchy; version 2 has one for all.
   std::string directory(const std::string& controller, const std::string& group) const;
@@ -31,6 +32,7 @@ class CgroupHost {
  private:
   int version_ = 1;
   bool has_swap_limit_ = false;
+  bool has_blkio_weight_ = false;
   std::set<std::string> controllers_;
   std::set<std::string> mount_points_;
   std::string root_;  // version 2

@@ -6,10 +6,12 @@
 #include <fstream>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/socket.h>
 
 #include "backends/local/init_layer.hpp"
 #include "backends/local/monitor_channel.hpp"
+#include "backends/local/mount_sources.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
 #include "base/random.hpp"
@@ -33,6 +35,27 @@ void write_file(const std::string& path, const std::string& text) {
   if (!file.flush()) throw Error::unavailable("cannot write {}: is the disk full?", path);
 }
 
+WorkloadFiles blocking_find_files(const WorkloadSpec& spec, const std::string& directory, LayerSource& layers) {
+  WorkloadFiles files;
+  std::error_code error;
+  if (fs::exists(directory + "/hosts", error)) {
+    files.resolv_conf = directory + "/resolv.conf";
+    files.hostname = directory + "/hostname";
+    files.hosts = directory + "/hosts";
+    const bool is_logged = !spec.host_config.log_config || spec.host_config.log_config->type != api::HostConfigLogConfigType::none;
+    if (is_logged) files.log = directory + "/" + kLogName;
+  }
+  try {
+    files.layers["LowerDir"] = fmt::format("{}", fmt::join(layers.blocking_layer_folders(spec.image_id), ":"));
+  } catch (const Error&) {
+    return files;  // inspect goes on without
+  }
+  files.layers["MergedDir"] = directory + "/rootfs";
+  files.layers["UpperDir"] = directory + "/upper";
+  files.layers["WorkDir"] = directory + "/work";
+  return files;
+}
+
 ContainerStore::ContainerStore(const std::string& state_directory, std::shared_ptr<LayerSource> layers, HostRuntime& runtime)
     : state_directory_(state_directory),
       containers_(state_directory + "/containers"),
@@ -50,6 +73,9 @@ void ContainerStore::blocking_make(const WorkloadSpec& spec) {
   const std::string directory = directory_of(spec.id);
   try {
     layers_->blocking_hold(spec.id.str(), spec.image_id);
+    for (std::size_t i = 0; i < spec.mounts.size(); ++i) {
+      if (spec.mounts[i].kind == MountSpec::Kind::image) layers_->blocking_hold(image_hold_name(spec.id, i), spec.mounts[i].source);
+    }
     fs::create_directory(directory);
     fs::permissions(directory, fs::perms::owner_all);
     for (const char* name : {"upper", "work", "rootfs"}) fs::create_directory(directory + "/" + name);
@@ -60,7 +86,7 @@ void ContainerStore::blocking_make(const WorkloadSpec& spec) {
     const Error error = current_error();
     std::error_code ignored;
     fs::remove_all(directory, ignored);
-    layers_->blocking_release(spec.id.str());
+    release_images(spec.id);
     throw Error(error.code(), error.message());
   }
 }
@@ -80,6 +106,14 @@ void ContainerStore::blocking_remove_remains(const ContainerId& id, const std::s
   if (!remains.empty()) {
     blocking_unmount_all(remains);
     fs::remove_all(remains);
+  }
+  release_images(id);
+}
+
+/// The container's image and those it mounts.
+void ContainerStore::release_images(const ContainerId& id) {
+  for (const auto& hold : layers_->holds()) {
+    if (hold.starts_with(id.str() + ".")) layers_->blocking_release(hold);
   }
   layers_->blocking_release(id.str());
 }
@@ -119,7 +153,8 @@ std::vector<ContainerStore::Found> ContainerStore::blocking_restore(const std::v
   }
   for (const auto& id : strangers) blocking_remove_stranger(id);
   for (const auto& hold : layers_->holds()) {
-    if (is_hex64(hold) && std::ranges::find(known, ContainerId::parse(hold)) == known.end()) layers_->blocking_release(hold);
+    const std::string owner = hold.substr(0, kIdDigits);
+    if (is_hex64(owner) && std::ranges::find(known, ContainerId::parse(owner)) == known.end()) layers_->blocking_release(hold);
   }
   std::vector<Found> result;
   for (const auto& id : known) {

@@ -14,6 +14,9 @@ namespace sockerless::local {
 
 void write_file(const std::string& path, const std::string& text);
 
+/// What inspect shows of a container's directory. Like dockerd's, a container that never ran has no files in /etc and no log. May block.
+WorkloadFiles blocking_find_files(const WorkloadSpec& spec, const std::string& directory, LayerSource& layers);
+
 /// The containers' directories below the state directory (README.md has their layout), and what daemons before this one left in them.
 ///
 /// Keeps nothing in memory: what is true about a container is on disk and in its monitor. Threads: any; everything may block.
@@ -41,6 +44,7 @@ class ContainerStore {
   std::vector<Found> blocking_restore(const std::vector<ContainerId>& known);
 
  private:
+  void release_images(const ContainerId& id);
   void blocking_resume_removal(const std::string& remains);
   void blocking_remove_stranger(const ContainerId& id);
   Found blocking_restore_one(const ContainerId& id);

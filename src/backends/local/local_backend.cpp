@@ -74,6 +74,7 @@ std::unique_ptr<Backend> make_local_backend(LocalOptions options) {
                                    .runtime = std::move(options.runtime),
                                    .monitor_path = std::move(options.monitor_path),
                                    .networks = networks,
+                                   .own_socket = std::move(options.docker_socket),
                                    .directory_lock = std::move(lock)};
   auto builder = local::make_build_driver(options.blocking_pool, images, directory + "/build", workloads.runtime);
   Drivers drivers{.workloads = local::make_workload_driver(std::move(workloads), images, options.blocking_pool, options.executor),

@@ -23,6 +23,7 @@ struct LocalOptions {
   std::string runtime{};                                ///< OCI runtime, a name or a path; empty: crun, else runc
   std::vector<std::string> insecure_registries{};       ///< "host:port": HTTP and any certificate will do, as for loopback
   std::string monitor_path{};                           ///< empty: sockerless-monitor beside the running program
+  std::string docker_socket{};                          ///< the unix socket on which the Docker API is served; empty: none
 };
 
 /// Docker's semantics over real containers on this machine (README.md). Blocks while it opens its directory.

@@ -21,6 +21,7 @@ namespace sockerless::local {
 namespace {
 
 constexpr std::size_t kBatchBytes = 512UL * 1024;
+constexpr std::size_t kHoleBlockBytes = 16UL * 1024;
 constexpr std::size_t kTailBlockBytes = 256UL * 1024;
 static_assert(kTailBlockBytes > kMaxRecordPayload + kRecordOverhead);
 
@@ -67,6 +68,23 @@ LogRecord to_record(std::span<const std::byte> record) {
           record.subspan(sizeof(RecordHeader), header.length)};
 }
 
+/// The first record at or after an offset that holds zeros: a part of the log that was given up (max-size) leaves them.
+std::uint64_t skip_hole(int fd, std::uint64_t offset) {
+  const std::uint64_t size = file_size(fd);
+  const off_t data = ::lseek(fd, static_cast<off_t>(offset), SEEK_DATA);
+  if (data < 0) return offset;
+  std::uint64_t at = std::max(offset, static_cast<std::uint64_t>(data));
+  std::vector<std::byte> block(kHoleBlockBytes);
+  while (at < size) {
+    const std::size_t have = read_at(fd, block.data(), block.size(), at);
+    std::size_t zeros = 0;
+    while (zeros < have && block[zeros] == std::byte{0}) ++zeros;
+    at += zeros;
+    if (zeros < have || have == 0) return at;
+  }
+  return std::min(at, size);
+}
+
 std::uint64_t end_of_records(int fd) {
   const std::uint64_t size = file_size(fd);
   std::vector<std::byte> block(kTailBlockBytes);
@@ -76,7 +94,7 @@ std::uint64_t end_of_records(int fd) {
     const auto last = load<RecordTrailer>(block.data() + tail - sizeof(RecordTrailer));
     if (last >= kRecordOverhead && last <= tail && record_size(std::span(block).first(tail).last(last)) == last) return size;
   }
-  std::uint64_t end = 0;
+  std::uint64_t end = skip_hole(fd, 0);
   for (;;) {
     const std::size_t have = read_at(fd, block.data(), block.size(), end);
     std::size_t used = 0;
@@ -118,7 +136,11 @@ LogPosition blocking_log_tail(const std::string& path, std::uint64_t lines, Stre
       if (!seen && record.payload.back() != std::byte{'\n'}) ++count;  // a last line without its end is a line
       seen = true;
     }
-    if (left == size) throw Error::internal("the container's log is damaged");
+    if (left == size) {
+      // Zeros stand where the log was given up: it begins here.
+      if (load<RecordTrailer>(block.data() + left - sizeof(RecordTrailer)) == 0) break;
+      throw Error::internal("the container's log is damaged");
+    }
     offset -= size - left;
   }
   return {offset, count > lines ? count - lines : 0};
@@ -148,6 +170,12 @@ class FileLogReader final : public LogReader {
     while (const std::size_t size = record_size(data.subspan(used))) {
       records_.push_back(to_record(data.subspan(used, size)));
       used += size;
+    }
+    if (used == 0 && have > 0 && data[0] == std::byte{0}) {
+      const std::uint64_t next = co_await run_blocking(pool_, [this] { return skip_hole(file_.get(), offset_); });
+      if (next == offset_) co_return std::span<const LogRecord>();
+      offset_ = next;
+      co_return co_await this->next();
     }
     offset_ += used;
     co_return records_;

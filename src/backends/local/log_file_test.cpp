@@ -1,12 +1,17 @@
 #include "backends/local/log_file.hpp"
 
+#include <array>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "backends/local/monitor/log_writer.hpp"
 #include "backends/local/monitor/protocol.hpp"
 
 namespace sockerless::local {
@@ -145,6 +150,110 @@ TEST_F(LogFileTest, TailOfALongLogOfFullRecords) {
   append(record("last\n"));
   EXPECT_EQ(tail(1), "last\n");
   EXPECT_EQ(tail(1000).size(), 999U * 1000 + 5);
+}
+
+}  // namespace
+}  // namespace sockerless::local
+
+// ---- a log with a limit, written by the monitor's own writer
+
+namespace sockerless::local {
+namespace {
+
+class LimitedLogTest : public testing::Test {
+ protected:
+  LimitedLogTest() {
+    std::string pattern = fs::temp_directory_path() / "sockerless-log-XXXXXX";
+    folder_ = ::mkdtemp(pattern.data());
+    path_ = folder_ + "/output.log";
+    feed_ = std::make_shared<LogFeed>(path_);
+    EXPECT_EQ(::pipe2(pipe_.data(), O_CLOEXEC), 0);
+  }
+  ~LimitedLogTest() override {
+    ::close(pipe_[0]);
+    ::close(pipe_[1]);
+    fs::remove_all(folder_);
+  }
+
+  void write_lines(LogWriter& writer, int from, int to) {
+    for (int i = from; i < to; ++i) {
+      const std::string line = "line " + std::to_string(i) + std::string(80, '.') + "\n";
+      ASSERT_EQ(::write(pipe_[1], line.data(), line.size()), static_cast<ssize_t>(line.size()));
+      ASSERT_EQ(writer.copy_from(pipe_[0], 1), static_cast<ssize_t>(line.size()));
+    }
+  }
+  static Task<std::string> read(LogReader& reader) {
+    std::string all;
+    for (;;) {
+      const auto batch = co_await reader.next();
+      if (batch.empty()) co_return all;
+      for (const auto& one : batch) all.append(reinterpret_cast<const char*>(one.payload.data()), one.payload.size());
+    }
+  }
+  std::string text(std::uint64_t offset = 0) {
+    const auto reader = make_log_reader(pool_, feed_, nullptr, offset);
+    return run(read(*reader));
+  }
+  std::uint64_t disk_bytes() const {
+    struct stat status{};
+    ::stat(path_.c_str(), &status);
+    return static_cast<std::uint64_t>(status.st_blocks) * 512;
+  }
+
+  std::string folder_;
+  std::string path_;
+  BlockingPool pool_{1};
+  std::shared_ptr<LogFeed> feed_;
+  std::array<int, 2> pipe_{};
+};
+
+TEST_F(LimitedLogTest, OnlyTheNewestPartsAreKept) {
+  const auto writer = std::make_unique<LogWriter>();
+  writer->limit(10'000, 3);
+  ASSERT_TRUE(writer->open(path_.c_str()));
+  write_lines(*writer, 0, 5000);
+  const std::string kept = text();
+  EXPECT_TRUE(kept.starts_with("line ")) << kept.substr(0, 100);
+  EXPECT_NE(kept.find("line 4999."), std::string::npos);
+  EXPECT_EQ(kept.find("line 4000."), std::string::npos);
+  EXPECT_GE(kept.size(), 16'000U);
+  EXPECT_LE(kept.size(), 30'000U);
+  EXPECT_LE(disk_bytes(), 64'000U);
+  EXPECT_EQ(blocking_log_end(path_), writer->size());
+}
+
+TEST_F(LimitedLogTest, TailAndAReaderThatFellBehindFindTheirWay) {
+  const auto writer = std::make_unique<LogWriter>();
+  writer->limit(10'000, 1);
+  ASSERT_TRUE(writer->open(path_.c_str()));
+  write_lines(*writer, 0, 20);
+  const auto behind = make_log_reader(pool_, feed_, nullptr, 0);
+  EXPECT_TRUE(run(read(*behind)).ends_with("line 19" + std::string(80, '.') + "\n"));
+  write_lines(*writer, 20, 2000);
+  const std::string later = run(read(*behind));
+  EXPECT_TRUE(later.starts_with("line ")) << later.substr(0, 100);
+  EXPECT_NE(later.find("line 1999."), std::string::npos);
+  const LogPosition two = blocking_log_tail(path_, 2, {});
+  EXPECT_NE(text(two.offset).find("line 1998."), std::string::npos);
+  const LogPosition all = blocking_log_tail(path_, 100'000, {});
+  EXPECT_EQ(all.surplus_lines, 0U);
+  EXPECT_EQ(text(all.offset), text());
+}
+
+TEST_F(LimitedLogTest, ANextRunGoesOnWithTheLimitAndCutsATornEnd) {
+  auto writer = std::make_unique<LogWriter>();
+  writer->limit(10'000, 2);
+  ASSERT_TRUE(writer->open(path_.c_str()));
+  write_lines(*writer, 0, 1000);
+  const std::uint64_t end = writer->size();
+  std::ofstream(path_, std::ios::app) << "\xa7torn";
+  writer = std::make_unique<LogWriter>();
+  writer->limit(10'000, 2);
+  ASSERT_TRUE(writer->open(path_.c_str()));
+  EXPECT_EQ(writer->size(), end);
+  write_lines(*writer, 1000, 2000);
+  EXPECT_LE(text().size(), 20'000U);
+  EXPECT_NE(text().find("line 1999."), std::string::npos);
 }
 
 }  // namespace

@@ -1,17 +1,23 @@
 #include "backends/local/monitor_launch.hpp"
 
+#include <algorithm>
 #include <cerrno>
 
 #include <fmt/format.h>
 #include <sys/wait.h>
 
+#include "backends/local/log_options.hpp"
 #include "backends/local/monitor_channel.hpp"
+#include "backends/local/mount_sources.hpp"
 #include "backends/local/overlay.hpp"
 #include "base/child_process.hpp"
 
 namespace sockerless::local {
 
 namespace {
+
+constexpr std::uint64_t kLeastLogKept = 8UL << 20;
+constexpr std::uint64_t kLogParts = 8;
 
 std::vector<std::string> monitor_command(const MonitorProgram& monitor, std::string_view mode, const std::string& id,
                                          const std::string& directory, int channel) {
@@ -39,6 +45,17 @@ Launched blocking_launch_run(const MonitorProgram& monitor, const OciRuntime& ru
   auto command = monitor_command(monitor, "run", spec.id.str(), directory, channel.monitors.get());
   // From its working directory, which may have been renamed by then.
   for (const char* target : kMountPoints) command.push_back(fmt::format("--unmount={}", target));
+  for (std::size_t i = 0; i < spec.mounts.size(); ++i) {
+    if (!needs_helper_mount(spec.mounts[i])) continue;
+    command.push_back("--unmount=" + helper_mount_name(i) + ".part");
+    command.push_back("--unmount=" + helper_mount_name(i));
+  }
+  if (const auto limit = log_limit_of(spec.host_config)) {
+    // In fine parts, and not too little in all: an attached client that is a bit slow reads from the log too.
+    const std::uint64_t kept = std::max(limit->size * limit->files, kLeastLogKept);
+    command.push_back(fmt::format("--log-size={}", kept / kLogParts));
+    command.push_back(fmt::format("--log-files={}", kLogParts));
+  }
   command.push_back("--oom-file=" + cgroups.oom_file(group));
   // What a delete by the runtime would remove; only this container's processes may be in its control group then.
   if (!spec.host_config.pid_mode || spec.host_config.pid_mode->empty()) {

@@ -93,6 +93,14 @@ void blocking_mount_shared_memory(const std::string& target, std::int64_t size) 
 
 void blocking_unmount_all(const std::string& directory) {
   for (const char* target : kMountPoints) blocking_unmount(fmt::format("{}/{}", directory, target));
+  std::error_code error;
+  std::vector<fs::path> helpers;
+  for (const auto& helper : fs::directory_iterator(fmt::format("{}/{}", directory, kHelperMounts), error)) helpers.push_back(helper.path());
+  for (const auto& helper : helpers) {
+    // Not by device numbers: a bind of the same file system has the same. What is still mounted cannot be removed.
+    while (::umount2(helper.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) {}
+    if (!fs::remove(helper, error) && error) throw Error::internal("unmount {}: {}", helper.string(), error.message());
+  }
 }
 
 void blocking_unmount(const std::string& target) {

@@ -37,6 +37,9 @@ void blocking_mount_layers(const std::vector<std::string>& layers, const std::st
 /// What may be mounted in a container's directory: its root, and the /dev/shm that it shares with other containers.
 inline constexpr std::array kMountPoints{"rootfs", "shm"};
 
+/// The folder of mounts that a container's own mounts stand on: parts of volumes, images (mount_sources.hpp).
+inline constexpr const char* kHelperMounts = "mounts";
+
 /// Mounts a tmpfs of that many bytes for a shared /dev/shm. Idempotent. May block.
 void blocking_mount_shared_memory(const std::string& target, std::int64_t size);
 

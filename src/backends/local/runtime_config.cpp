@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cerrno>
 #include <charconv>
 #include <fstream>
 #include <string_view>
@@ -11,10 +12,14 @@
 #include <fmt/format.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "backends/local/capabilities.hpp"
+#include "backends/local/custom_seccomp.hpp"
 #include "backends/local/device_list.hpp"
 #include "backends/local/runtime_mounts.hpp"
 #include "backends/local/seccomp_profile.hpp"
@@ -185,6 +190,7 @@ bool apparmor_has(std::string_view profile) {
 
 std::string apparmor_profile(const OciSettings& settings, const SecurityOptions& options) {
   if (options.apparmor_profile == "unconfined" || (settings.privileged && options.apparmor_profile.empty())) return {};
+  if (::access("/sys/kernel/security/apparmor", F_OK) != 0) return {};  // as Docker where the kernel has none
   std::string wanted = options.apparmor_profile.empty() ? "docker-default" : options.apparmor_profile;
   if (apparmor_has(wanted)) return wanted;
   if (!options.apparmor_profile.empty()) throw Error::invalid_argument("AppArmor profile \"{}\" is not loaded on this host", wanted);
@@ -208,8 +214,11 @@ OciHost OciHost::blocking_detect() {
   utsname name{};
   ::uname(&name);
   host.machine = name.machine;
+  host.kernel = name.release;
   host.capabilities = host_capabilities();
   host.can_raise_limits = host.capabilities.contains("CAP_SYS_RESOURCE");
+  // Nothing is changed: the arguments are refused where the call is known.
+  host.has_recursive_read_only = ::syscall(SYS_mount_setattr, -1, "", 0U, nullptr, 0UL) == 0 || errno != ENOSYS;
   for (const char* path : {"/usr/bin/tini-static", "/usr/bin/tini", "/usr/bin/docker-init"}) {
     if (::access(path, X_OK) != 0) continue;
     host.init_path = path;
@@ -232,8 +241,7 @@ SecurityOptions parse_security_options(const std::vector<std::string>& options) 
       if (value == "unconfined") {
         result.seccomp_unconfined = true;
       } else if (value != "builtin" && !value.empty()) {
-        throw Error::not_implemented(
-            "a custom seccomp profile is not supported by the local backend yet: use the default or seccomp=unconfined");
+        result.seccomp_profile = value;
       }
     } else if (key == "apparmor") {
       result.apparmor_profile = value;
@@ -282,6 +290,22 @@ json::object make_process(const OciSettings& settings, const ContainerUser& user
   if (auto profile = apparmor_profile(settings, security); !profile.empty()) process["apparmorProfile"] = profile;
   set_oom_score(process, settings, host, warnings);
   return process;
+}
+
+static void add_device_limits(json::object& resources, const OciResources& wanted, const CgroupHost& cgroups,
+                              std::vector<std::string>& warnings) {
+  if (wanted.device_limits.empty()) return;
+  if (!cgroups.has("blkio") && !cgroups.has("io")) {
+    warnings.push_back("Your kernel does not support block I/O limits of devices or the cgroup is not mounted. Limits discarded.");
+    return;
+  }
+  auto& block = resources.contains("blockIO") ? resources["blockIO"].as_object() : resources["blockIO"].emplace_object();
+  for (const auto& limit : wanted.device_limits) {
+    struct stat status{};
+    if (::stat(limit.path.c_str(), &status) != 0) throw Error::internal("stat {}: no such file or directory", limit.path);
+    auto& list = block.contains(limit.member) ? block[limit.member].as_array() : block[limit.member].emplace_array();
+    list.push_back(json::object{{"major", gnu_dev_major(status.st_rdev)}, {"minor", gnu_dev_minor(status.st_rdev)}, {"rate", limit.rate}});
+  }
 }
 
 json::object make_resources(const OciResources& wanted, const CgroupHost& cgroups, std::vector<std::string>& warnings) {
@@ -334,12 +358,13 @@ json::object make_resources(const OciResources& wanted, const CgroupHost& cgroup
     }
   }
   if (wanted.blkio_weight > 0) {
-    if (cgroups.has("blkio") || cgroups.has("io")) {
+    if (cgroups.has_blkio_weight()) {
       resources["blockIO"] = json::object{{"weight", wanted.blkio_weight}};
     } else {
       warnings.push_back("Your kernel does not support Block I/O weight or the cgroup is not mounted. Weight discarded.");
     }
   }
+  add_device_limits(resources, wanted, cgroups, warnings);
   return resources;
 }
 
@@ -367,8 +392,10 @@ OciConfig blocking_make_config(const OciSettings& settings, const OciHost& host)
     linux_section["maskedPaths"] = paths(settings.masked_paths, kMaskedPaths);
     linux_section["readonlyPaths"] = paths(settings.read_only_paths, kReadOnlyPaths);
     if (!security.seccomp_unconfined) {
-      linux_section["seccomp"] =
-          default_seccomp_profile(container_capabilities(settings.cap_add, settings.cap_drop, settings.privileged), host.machine);
+      const auto held = container_capabilities(settings.cap_add, settings.cap_drop, settings.privileged);
+      linux_section["seccomp"] = security.seccomp_profile.empty()
+                                     ? default_seccomp_profile(held, host.machine)
+                                     : custom_seccomp_profile(security.seccomp_profile, held, host.machine, host.kernel);
     }
   }
   if (const auto propagation = root_propagation(settings.mounts); !propagation.empty()) linux_section["rootfsPropagation"] = propagation;

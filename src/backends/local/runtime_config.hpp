@@ -24,7 +24,9 @@ struct OciMount {
   bool read_only = false;
   std::string propagation{};  ///< empty: rprivate
   bool recursive = true;
-  std::string tmpfs_options{};  ///< "size=64m,exec"
+  bool read_only_below = false;        ///< with read_only: also what is mounted below, where the host can
+  bool force_read_only_below = false;  ///< an error where it cannot
+  std::string tmpfs_options{};         ///< "size=64m,exec"
 };
 
 struct OciUlimit {
@@ -54,6 +56,12 @@ struct OciResources {
   std::string cpuset_mems;
   std::int64_t pids_limit = 0;
   std::int64_t blkio_weight = 0;
+  struct DeviceLimit {
+    const char* member;  ///< of `blockIO` in the OCI configuration
+    std::string path;
+    std::uint64_t rate = 0;
+  };
+  std::vector<DeviceLimit> device_limits;
 };
 
 /// A namespace of the container: its own, the host's, that of the process `pid`, or its own one that is already there, at `path`.
@@ -109,9 +117,11 @@ struct OciSettings {
 struct OciHost {
   CgroupHost cgroups;
   std::string machine;  ///< uname -m
+  std::string kernel;   ///< uname -r
   std::set<std::string> capabilities;
-  bool can_raise_limits = true;  ///< holds CAP_SYS_RESOURCE
-  std::string init_path;         ///< tini; empty: not installed
+  bool can_raise_limits = true;          ///< holds CAP_SYS_RESOURCE
+  bool has_recursive_read_only = false;  ///< the kernel can make a tree of mounts read-only (5.12)
+  std::string init_path;                 ///< tini; empty: not installed
 
   static OciHost blocking_detect();
 };
@@ -141,9 +151,10 @@ boost::json::object make_resources(const OciResources& resources, const CgroupHo
 struct SecurityOptions {
   bool no_new_privileges = false;
   bool seccomp_unconfined = false;
+  std::string seccomp_profile;  ///< the text of the user's own; empty: the default
   std::string apparmor_profile;
 };
-/// @errors invalid_argument, not_implemented (a custom seccomp profile).
+/// @errors invalid_argument.
 SecurityOptions parse_security_options(const std::vector<std::string>& options);
 
 }  // namespace sockerless::local

@@ -190,8 +190,10 @@ TEST_F(RuntimeConfig, SecurityOptionsAreRead) {
   const auto document = make();
   EXPECT_EQ(document.at("process").at("noNewPrivileges"), true);
   EXPECT_FALSE(document.at("linux").as_object().contains("seccomp"));
-  settings_.security_opt = {"seccomp={}"};
-  EXPECT_THAT(failure(), testing::HasSubstr("not supported"));
+  settings_.security_opt = {R"(seccomp={"defaultAction":"SCMP_ACT_LOG"})"};
+  EXPECT_EQ(make().at("linux").at("seccomp").at("defaultAction"), "SCMP_ACT_LOG");
+  settings_.security_opt = {"seccomp=no profile"};
+  EXPECT_THAT(failure(), testing::HasSubstr("decoding seccomp profile failed"));
   settings_.security_opt = {"colour=blue"};
   EXPECT_THAT(failure(), testing::HasSubstr("invalid --security-opt"));
 }

@@ -59,7 +59,7 @@ std::vector<Mount> default_mounts(const OciSettings& settings) {
   return mounts;
 }
 
-Mount user_mount(const OciMount& mount) {
+Mount user_mount(const OciMount& mount, const OciHost& host) {
   if (mount.kind == OciMount::Kind::tmpfs) {
     Mount result{clean(mount.destination), "tmpfs", "tmpfs", merge_tmpfs_options(mount.tmpfs_options)};
     if (mount.read_only) result.options.emplace_back("ro");
@@ -67,7 +67,10 @@ Mount user_mount(const OciMount& mount) {
   }
   Mount result{clean(mount.destination), "bind", mount.source, {mount.recursive ? "rbind" : "bind"}};
   result.options.push_back(mount.propagation.empty() ? "rprivate" : mount.propagation);
-  if (mount.read_only) result.options.emplace_back("ro");
+  if (mount.read_only && mount.force_read_only_below && !host.has_recursive_read_only)
+    throw Error::invalid_argument("failed to set up a recursive read-only mount at {}: the kernel is older than 5.12", mount.destination);
+  const bool below = mount.read_only_below && mount.recursive && host.has_recursive_read_only;
+  if (mount.read_only) result.options.emplace_back(below ? "rro" : "ro");
   return result;
 }
 
@@ -89,7 +92,7 @@ json::array make_mounts(const OciSettings& settings, const OciHost& host) {
   std::set<std::string> taken;
   const auto add = [&own](Mount mount) { own.emplace(std::ranges::count(mount.destination, '/'), std::move(mount)); };
   for (const auto& one : settings.mounts) {
-    Mount mount = user_mount(one);
+    Mount mount = user_mount(one, host);
     taken.insert(mount.destination);
     add(std::move(mount));
   }

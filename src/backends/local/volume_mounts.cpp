@@ -205,10 +205,21 @@ void blocking_unmount_volume(const std::string& folder) {
   if (is_mounted(target)) throw Error::internal("the volume's directory {} is still mounted", target);
 }
 
+std::shared_ptr<std::mutex> VolumeMounts::turn_of(const std::string& name) {
+  return turns_.write([&](auto& turns) {
+    auto& turn = turns[name];
+    if (!turn) turn = std::make_shared<std::mutex>();
+    return turn;
+  });
+}
+
 void VolumeMounts::mount_one(const ContainerId& id, const std::string& name) {
   const std::string folder = directory_ + "/" + name;
   const VolumeOptions options = blocking_volume_options(folder);
   if (options.empty()) return;
+  users_.write([&](auto& users) { users[id.str()].insert(name); });
+  const auto turn = turn_of(name);
+  const std::scoped_lock lock(*turn);
   fs::create_directories(folder + "/" + kUsersName);
   std::ofstream user(folder + "/" + kUsersName + "/" + id.str());
   if (!user) throw Error::unavailable("cannot write in the volume's directory {}: is the disk full?", folder);
@@ -217,7 +228,6 @@ void VolumeMounts::mount_one(const ContainerId& id, const std::string& name) {
 
 void VolumeMounts::blocking_use(const WorkloadSpec& spec) {
   try {
-    const std::scoped_lock lock(mutex_);
     for (const auto& mount : spec.mounts) {
       if (mount.kind == MountSpec::Kind::volume && !mount.volume_name.empty()) mount_one(spec.id, mount.volume_name);
     }
@@ -228,42 +238,51 @@ void VolumeMounts::blocking_use(const WorkloadSpec& spec) {
   }
 }
 
-/// Takes the users that are gone out of every volume that is a mount, and unmounts those nobody uses.
-template <typename IsGone>
-void VolumeMounts::forget_users(IsGone&& is_gone) {
-  const std::scoped_lock lock(mutex_);
+/// Takes users out of a volume, and unmounts it when nobody is left.
+void VolumeMounts::forget_users(const std::string& name, const std::function<bool(const std::string& user)>& is_gone) {
+  const auto turn = turn_of(name);
+  const std::scoped_lock lock(*turn);
+  const std::string folder = directory_ + "/" + name;
   std::error_code error;
-  for (const auto& volume : fs::directory_iterator(directory_, error)) {
-    const std::string folder = volume.path();
-    const std::string users = folder + "/" + kUsersName;
-    if (!fs::is_directory(users, error)) continue;
-    std::vector<fs::path> gone;
-    bool used = false;
-    for (const auto& user : fs::directory_iterator(users, error)) {
-      if (is_gone(user.path().filename().string())) {
-        gone.push_back(user.path());
-      } else {
-        used = true;
-      }
+  std::vector<fs::path> gone;
+  bool is_used = false;
+  for (const auto& user : fs::directory_iterator(folder + "/" + kUsersName, error)) {
+    if (is_gone(user.path().filename())) {
+      gone.push_back(user.path());
+    } else {
+      is_used = true;
     }
-    for (const auto& user : gone) fs::remove(user, error);
-    if (used || gone.empty()) continue;
-    try {
-      blocking_unmount_volume(folder);
-    } catch (const Error& failure) {
-      log.warn("a volume is not unmounted folder={} error={}", folder, failure.what());
-    }
+  }
+  for (const auto& user : gone) fs::remove(user, error);
+  if (is_used || gone.empty()) return;
+  try {
+    blocking_unmount_volume(folder);
+  } catch (const Error& failure) {
+    log.warn("a volume is not unmounted folder={} error={}", folder, failure.what());
   }
 }
 
 void VolumeMounts::blocking_release(const ContainerId& id) {
-  forget_users([wanted = id.str()](const std::string& user) { return user == wanted; });
+  const auto names = users_.write([&](auto& users) {
+    const auto it = users.find(id.str());
+    return it == users.end() ? std::set<std::string>() : std::move(users.extract(it).mapped());
+  });
+  for (const auto& name : names) forget_users(name, [&id](const std::string& user) { return user == id.str(); });
 }
 
 void VolumeMounts::blocking_restore(const std::vector<ContainerId>& running) {
   std::set<std::string> ids;
   for (const auto& id : running) ids.insert(id.str());
-  forget_users([&ids](const std::string& user) { return !ids.contains(user); });
+  std::error_code error;
+  for (const auto& volume : fs::directory_iterator(directory_, error)) {
+    const std::string name = volume.path().filename();
+    const std::string folder = volume.path().string() + "/" + kUsersName;
+    if (!fs::is_directory(folder, error)) continue;
+    forget_users(name, [&ids](const std::string& user) { return !ids.contains(user); });
+    for (const auto& user : fs::directory_iterator(folder, error)) {
+      users_.write([&](auto& users) { users[user.path().filename()].insert(name); });
+    }
+  }
 }
 
 }  // namespace sockerless::local

@@ -1,11 +1,15 @@
 #pragma once
 
+#include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/guarded.hpp"
 #include "base/ids.hpp"
 #include "engine/drivers.hpp"
 
@@ -51,11 +55,13 @@ class VolumeMounts {
 
  private:
   void mount_one(const ContainerId& id, const std::string& name);
-  template <typename IsGone>
-  void forget_users(IsGone&& is_gone);
+  void forget_users(const std::string& name, const std::function<bool(const std::string& user)>& is_gone);
+  std::shared_ptr<std::mutex> turn_of(const std::string& name);
 
   const std::string directory_;
-  std::mutex mutex_;  // over the folders on disk; held while a mount is made, which other containers' mounts wait for
+  // A mount may take minutes (a file server that does not answer): it holds up that volume's users and nobody else.
+  Guarded<std::map<std::string, std::shared_ptr<std::mutex>>> turns_;
+  Guarded<std::map<std::string, std::set<std::string>>> users_;  // a container's volumes with options
 };
 
 }  // namespace sockerless::local

@@ -26,6 +26,7 @@
 #include "backends/local/log_file.hpp"
 #include "backends/local/monitor_channel.hpp"
 #include "backends/local/monitor_launch.hpp"
+#include "backends/local/mount_sources.hpp"
 #include "backends/local/runtime_config.hpp"
 #include "backends/local/runtime_selection.hpp"
 #include "backends/local/start_failure.hpp"
@@ -220,6 +221,10 @@ class LocalWorkloadDriver final : public WorkloadDriver {
     });
   }
 
+  Task<WorkloadFiles> files(WorkloadSpec spec) override {
+    co_return co_await run_blocking(pool_, [this, &spec] { return blocking_find_files(spec, store_.directory_of(spec.id), *layers_); });
+  }
+
   // ---- the daemon's own start and end
 
   Task<std::vector<RestoredWorkload>> restore(std::vector<ContainerId> known) override {
@@ -398,7 +403,8 @@ class LocalWorkloadDriver final : public WorkloadDriver {
 
   std::vector<std::string> blocking_prepare(const WorkloadSpec& spec) {
     auto warnings = check_workload(spec, runtime_.blocking_host());
-    blocking_prepare_sources(spec);
+    for (auto& warning : blocking_socket_warnings(spec.mounts, options_.own_socket)) warnings.push_back(std::move(warning));
+    blocking_prepare_sources(with_own_socket(spec.mounts, options_.own_socket));
     store_.blocking_make(spec);
     const auto entry = std::make_shared<ContainerEntry>(spec.id, store_.directory_of(spec.id));
     entries_.write([&](auto& entries) { entries[spec.id] = entry; });
@@ -423,27 +429,33 @@ class LocalWorkloadDriver final : public WorkloadDriver {
     return options_.networks->facts_of(spec);
   }
 
-  Launched blocking_launch(const WorkloadSpec& spec, const ContainerEntry& entry) {
+  Launched blocking_launch(WorkloadSpec spec, const ContainerEntry& entry) {
+    spec.mounts = with_own_socket(std::move(spec.mounts), options_.own_socket);
+    const auto mounts = spec.mounts;
     const std::string root = entry.directory + "/rootfs";
     try {
       const OciRuntime& runtime = runtime_.blocking_runtime();
-      blocking_prepare_sources(spec);
+      blocking_prepare_sources(mounts);
+      blocking_check_propagation(mounts);
       blocking_mount_overlay(blocking_lower_layers(entry.directory, layers_->blocking_layer_folders(spec.image_id)),
                              entry.directory + "/upper", entry.directory + "/work", root,
                              spec.host_config.auto_remove.value_or(false) ? LayerLife::thrown_away : LayerLife::kept);
+      volume_mounts_.blocking_use(spec);
+      spec.mounts = blocking_mount_sources(mounts, entry.directory, *layers_);
       auto settings = make_settings(spec, entry.directory, [this](const std::string& id) { return get_pid(id); });
       const NetworkFacts facts = blocking_find_network(spec, settings);
       blocking_prepare_shared_memory(settings);
-      volume_mounts_.blocking_use(spec);
       blocking_write_network_files(spec, settings, facts, entry.directory);
-      for (const auto& mount : spec.mounts) {
-        if (mount.kind == MountSpec::Kind::volume && mount.copy_from_image) blocking_copy_up(root, mount.destination, mount.source);
+      for (const auto& mount : mounts) {
+        if (mount.kind == MountSpec::Kind::volume && mount.subpath.empty() && mount.copy_from_image)
+          blocking_copy_up(root, mount.destination, mount.source);
       }
       if (!settings.working_dir.empty()) blocking_make_folder_in_root(root, settings.working_dir);
       const OciConfig config = blocking_make_config(settings, runtime_.blocking_host());
       write_file(entry.directory + "/config.json", json::serialize(config.document));
       write_file(entry.directory + "/" + kRuntimeFileName, runtime.path + "\n");
       // The hierarchies as they are now: one may have been mounted since the daemon's start, and the monitor removes the groups.
+      spec.mounts = mounts;
       return blocking_launch_run(monitor_program(), runtime, CgroupHost::blocking_detect(), spec, entry.directory);
     } catch (...) {
       const Error error = current_error();

@@ -19,6 +19,7 @@ struct WorkloadOptions {
   std::string monitor_path{};                                           ///< empty: sockerless-monitor beside the running program
   std::chrono::milliseconds runtime_timeout = std::chrono::minutes(1);  ///< a runtime that takes longer is killed
   std::shared_ptr<HostNetworks> networks{};                             ///< null: a container's network has the loopback device only
+  std::string own_socket{};                                             ///< where the daemon serves the Docker API; empty: nowhere
   UniqueFd directory_lock{};                                            ///< kept as long as the driver: one daemon a state directory
 };
 

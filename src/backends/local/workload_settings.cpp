@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include "backends/local/container_store.hpp"
@@ -52,6 +53,9 @@ void add_mounts(const WorkloadSpec& spec, OciSettings& settings) {
     one.source = mount.source;
     one.destination = mount.destination;
     one.read_only = mount.read_only;
+    one.recursive = !mount.non_recursive;
+    one.read_only_below = mount.kind == MountSpec::Kind::bind && !mount.read_only_non_recursive;
+    one.force_read_only_below = mount.read_only_force_recursive;
     one.propagation = mount.propagation;
     one.tmpfs_options = mount.tmpfs_options;
     settings.mounts.push_back(std::move(one));
@@ -68,16 +72,24 @@ void add_devices(const WorkloadSpec& spec, OciSettings& settings) {
   }
 }
 
+/// Docker's words where nothing on the host serves the request.
+[[noreturn]] void throw_no_device_driver(const api::DeviceRequest& request) {
+  std::string sets;
+  for (const auto& set : value(request.capabilities)) sets += fmt::format("{}[{}]", sets.empty() ? "" : " ", fmt::join(set, " "));
+  throw Error::internal("could not select device driver \"{}\" with capabilities: [{}]", value(request.driver), sets);
+}
+
 void refuse_unsupported(const api::HostConfig& host) {
   if (!value(host.device_requests).empty()) {
-    throw Error::not_implemented("DeviceRequests (--gpus) are not supported by the local backend");
+    throw_no_device_driver(value(host.device_requests).front());
   }
   if (const std::string mode = value(host.userns_mode); !mode.empty() && mode != "host") {
     throw Error::not_implemented("UsernsMode \"{}\" is not supported by the local backend", mode);
   }
   static const std::set<std::string> kRuntimes = {"", "crun", "runc", "io.containerd.runc.v2"};  // --runtime of the daemon decides which
   if (!kRuntimes.contains(value(host.runtime))) throw Error::invalid_argument("unknown or invalid runtime name: {}", value(host.runtime));
-  if (!value(host.storage_opt).empty()) throw Error::not_implemented("StorageOpt is not supported by the local backend");
+  if (!value(host.storage_opt).empty())
+    throw Error::internal("--storage-opt is supported only for overlay over xfs with 'pquota' mount option");
 }
 
 }  // namespace
@@ -97,6 +109,14 @@ OciResources make_oci_resources(const api::HostConfig& host) {
   resources.cpuset_mems = value(host.cpuset_mems);
   resources.pids_limit = value(host.pids_limit);
   resources.blkio_weight = value(host.blkio_weight);
+  const auto add_limits = [&](const char* member, const auto& limits) {
+    for (const auto& limit : value(limits))
+      resources.device_limits.push_back({member, value(limit.path), static_cast<std::uint64_t>(value(limit.rate))});
+  };
+  add_limits("throttleReadBpsDevice", host.blkio_device_read_bps);
+  add_limits("throttleWriteBpsDevice", host.blkio_device_write_bps);
+  add_limits("throttleReadIOPSDevice", host.blkio_device_read_iops);
+  add_limits("throttleWriteIOPSDevice", host.blkio_device_write_iops);
   return resources;
 }
 
@@ -160,22 +180,18 @@ std::vector<std::string> check_workload(const WorkloadSpec& spec, const OciHost&
   const OciSettings settings = make_settings(spec, {}, [](const std::string&) { return std::int64_t{1}; });
   std::vector<std::string> warnings = check_settings(settings, host);
   const auto& options = spec.host_config;
-  if (options.log_config) {
-    for (const auto& [name, setting] : value(options.log_config->config)) {
-      if (name == "max-size" || name == "max-file")
-        warnings.push_back(fmt::format("The log option {} is ignored: the local backend keeps a container's whole log.", name));
-    }
+  if (value(options.oom_kill_disable) && value(options.memory) == 0) {
+    warnings.emplace_back(
+        "OOM killer is disabled for the container, but no memory limit is set, this can result in the system running out of resources.");
   }
   if (!value(options.cgroup_parent).empty()) warnings.emplace_back("CgroupParent is ignored by the local backend.");
-  const bool throttles = !value(options.blkio_weight_device).empty() || !value(options.blkio_device_read_bps).empty() ||
-                         !value(options.blkio_device_write_bps).empty() || !value(options.blkio_device_read_iops).empty() ||
-                         !value(options.blkio_device_write_iops).empty();
-  if (throttles) warnings.emplace_back("Block I/O limits of single devices are ignored by the local backend.");
+  if (!value(options.blkio_weight_device).empty())
+    warnings.emplace_back("Block I/O weights of single devices are ignored by the local backend.");
   return warnings;
 }
 
-void blocking_prepare_sources(const WorkloadSpec& spec) {
-  for (const auto& mount : spec.mounts) {
+void blocking_prepare_sources(const std::vector<MountSpec>& mounts) {
+  for (const auto& mount : mounts) {
     if (mount.kind != MountSpec::Kind::bind) continue;
     std::error_code error;
     if (fs::exists(fs::symlink_status(mount.source, error))) continue;

@@ -31,6 +31,6 @@ void blocking_write_network_files(const WorkloadSpec& spec, const OciSettings& s
 
 /// Makes the host folders of `-v` binds that are missing. May block. @errors invalid_argument: a missing `--mount` source, in Docker's
 /// words.
-void blocking_prepare_sources(const WorkloadSpec& spec);
+void blocking_prepare_sources(const std::vector<MountSpec>& mounts);
 
 }  // namespace sockerless::local

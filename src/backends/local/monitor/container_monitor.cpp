@@ -147,6 +147,7 @@ bool ContainerMonitor::set_up(std::string& problem) {
     return problem = describe("make room for the exit record"), false;
   }
   if (!reaper_.open()) return problem = describe("signalfd"), false;
+  if (options_.log_size > 0) log_.limit(options_.log_size, options_.log_files);
   if (!log_.open(kLogName)) return problem = describe("open the container's log"), false;
   listener_.reset(listen_here(kControlSocketName));
   if (!listener_) return problem = describe("listen on the control socket"), false;

@@ -15,6 +15,8 @@ struct MonitorOptions {
   std::vector<std::string> unmounts;  ///< unmounted when the run is over
   std::string state;                  ///< the runtime's folder for this container
   std::vector<std::string> cgroups;   ///< every folder its control group may have
+  unsigned long long log_size = 0;    ///< bytes in a part of the log; 0: it grows without end
+  unsigned log_files = 1;             ///< parts that are kept
   bool tty = false;
   bool open_stdin = false;
   int start_timeout_ms = 60'000;

@@ -41,6 +41,10 @@ bool parse(int count, char** values, Arguments& arguments) {
       run.oom_file = oom;
     } else if (const char* unmount = option(values[i], "--unmount")) {
       run.unmounts.emplace_back(unmount);
+    } else if (const char* log_size = option(values[i], "--log-size")) {
+      run.log_size = std::strtoull(log_size, nullptr, 10);
+    } else if (const char* log_files = option(values[i], "--log-files")) {
+      run.log_files = static_cast<unsigned>(std::atoi(log_files));
     } else if (const char* state = option(values[i], "--state")) {
       run.state = state;
     } else if (const char* cgroup = option(values[i], "--cgroup")) {
