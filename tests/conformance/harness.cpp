@@ -4,6 +4,7 @@
 #include "backend/internal_server.hpp"
 #include "backend/remote.hpp"
 #include "base/byte_stream.hpp"
+#include "oci/tar.hpp"
 #include "tests/support/daemon.hpp"
 
 namespace sockerless::conformance {
@@ -257,6 +258,42 @@ std::vector<std::string> BackendConformance::actions_until(EventStream& stream, 
 
 api::EventMessage BackendConformance::next_event(EventStream& stream, std::string action) {
   return run(find_event(stream, std::move(action)));
+}
+
+std::map<std::string, std::string> members_of(std::string tar) {
+  std::map<std::string, std::string> members;
+  oci::MemorySource source(std::move(tar));
+  oci::TarReader reader(source);
+  while (const auto entry = reader.blocking_next()) {
+    std::string content(entry->stored_size, '\0');
+    for (std::size_t at = 0; at < content.size();) at += reader.blocking_read(std::as_writable_bytes(std::span(content)).subspan(at));
+    members[entry->name] = entry->link.empty() ? content : "-> " + entry->link;
+  }
+  return members;
+}
+
+void BackendConformance::put_files(const std::string& id, const std::string& path, std::string tar, bool keep_kinds) {
+  run(files().put_archive({id}, {.path = path, .no_overwrite_dir_non_dir = keep_kinds}, make_pieces({std::move(tar)})));
+}
+
+std::map<std::string, std::string> BackendConformance::get_files(const std::string& id, const std::string& path) {
+  const auto read = [](std::unique_ptr<ByteSource> tar) -> Task<std::string> { co_return co_await read_all(*tar, kLimit); };
+  return members_of(run(read(run(files().get_archive({id}, path)).tar)));
+}
+
+bool BackendConformance::has_no_files() {
+  if (profile().has_files()) return false;
+  EXPECT_EQ(backend().files(), nullptr);
+  EXPECT_EQ(backend().committer(), nullptr);
+  return true;
+}
+
+void BackendConformance::in_each_state(const std::function<void(const std::string&)>& check) {
+  if (has_no_files()) return;
+  for (const bool running : {false, true}) {
+    SCOPED_TRACE(running ? "running" : "created");
+    check(running ? start_ready(profile().runs_forever()) : create(profile().runs_forever()));
+  }
 }
 
 }  // namespace sockerless::conformance

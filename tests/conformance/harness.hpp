@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -87,6 +88,8 @@ class Profile {
   virtual api::ContainerCreateRequest runs_exec_copying_stdin() = 0;
 
   virtual bool has_user_networks() const = 0;
+  /// Whether there are files in its containers.
+  virtual bool has_files() const = 0;
   virtual std::vector<std::string> predefined_networks() const { return {"bridge", "host", "none"}; }
   /// Whether it is a real dockerd. Where the suite asks for more than dockerd does (an old one answers 500 to some mistakes of its client),
   /// dockerd is right.
@@ -132,6 +135,9 @@ std::unique_ptr<ByteSource> make_pieces(std::vector<std::string> pieces, Ending 
 
 /// The two outputs of a stream of frames.
 Outcome split_frames(std::string_view frames);
+
+/// A tar's members by name, each with its content, or "-> target".
+std::map<std::string, std::string> members_of(std::string tar);
 
 class BackendConformance : public testing::TestWithParam<Implementation> {
  protected:
@@ -186,6 +192,16 @@ class BackendConformance : public testing::TestWithParam<Implementation> {
   // ---- images
   std::string import_image(std::string repo, std::string tag, std::vector<std::string> changes = {});
   std::string read_progress(Task<ProgressStream> progress);
+
+  // ---- files
+  FilesRole& files() { return require(backend().files(), backend(), "files"); }
+  void put_files(const std::string& id, const std::string& path, std::string tar, bool keep_kinds = false);
+  /// Members by name, each with its content, or "-> target".
+  std::map<std::string, std::string> get_files(const std::string& id, const std::string& path);
+  /// True when the backend's containers have no files, which it then says.
+  bool has_no_files();
+  /// `check(id)` on a container that was never started, and on one that runs.
+  void in_each_state(const std::function<void(const std::string&)>& check);
 
   // ---- events
   std::unique_ptr<EventStream> events(api::Filters filters = {});

@@ -19,6 +19,7 @@ class MemoryProfile final : public Profile {
   api::ContainerCreateRequest runs_execs(const Behaviour& behaviour) override;
   std::vector<std::string> exec_command(const Behaviour& behaviour) override;
   api::ContainerCreateRequest runs_exec_copying_stdin() override;
+  bool has_files() const override { return false; }
   bool has_user_networks() const override { return true; }
 };
 

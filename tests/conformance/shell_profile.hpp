@@ -7,6 +7,7 @@ namespace sockerless::conformance {
 /// Backends that run what they are told: the containers are busybox's shell.
 class ShellProfile : public Profile {
  public:
+  bool has_files() const override { return true; }
   api::ContainerCreateRequest prints(const Behaviour& behaviour) override;
   api::ContainerCreateRequest runs_forever() override;
   api::ContainerCreateRequest ignores_term() override;
