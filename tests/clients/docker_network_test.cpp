@@ -214,6 +214,8 @@ TEST_P(DockerNetwork, WhatMakesNoSenseIsRefused) {
   EXPECT_THAT(refused({"network", "create", "--subnet", "10.213.9.0/24", "--gateway", "10.1.1.1", "other"}), HasSubstr("gateway"));
   EXPECT_THAT(refused({"network", "create", "-o", "com.docker.network.bridge.name=a b", "other"}), HasSubstr("invalid bridge name"));
   EXPECT_THAT(refused({"network", "create", "-o", "com.docker.network.bridge.name=lo", "other"}), HasSubstr("belongs to another program"));
+  EXPECT_THAT(refused({"network", "create", "--subnet", "10.213.9.0/24", "--gateway", "10.213.9.0", "other"}),
+              HasSubstr("failed to allocate gateway (10.213.9.0): Address already in use"));
   EXPECT_THAT(refused({"run", "--rm", "-p", "70000:80", "busybox", "true"}), HasSubstr("70000"));
   EXPECT_THAT(get({"network", "ls", "--format", "{{.Name}}"}), Not(HasSubstr("other")));
 }
