@@ -141,6 +141,7 @@ AddressPools::AddressPools(const std::vector<api::IPAMConfig>& config) {
     IpAddress gateway = subnet.first().plus(1);
     if (const std::string wanted = item.gateway.value_or(""); !wanted.empty()) {
       gateway = *IpAddress::find(wanted);
+      if (pool.taken.contains(gateway)) throw Error::forbidden("failed to allocate gateway ({}): Address already in use", wanted);
     } else {
       while (pool.taken.contains(gateway) && subnet.contains(gateway)) gateway = gateway.plus(1);
     }

@@ -69,6 +69,7 @@ class AddressPools {
  public:
   AddressPools() = default;
   /// @param config  checked. A subnet without a gateway gets its first free address as one.
+  /// @errors forbidden: a gateway that is the subnet's own address or an auxiliary one.
   explicit AddressPools(const std::vector<api::IPAMConfig>& config);
 
   struct Address {

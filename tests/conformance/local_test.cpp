@@ -13,7 +13,7 @@ class LocalProfile final : public ShellProfile {
   std::unique_ptr<Backend> make_backend(Host& host, const std::filesystem::path& directory) override {
     return make_local_backend({.executor = host.executor(), .blocking_pool = host.blocking_pool(), .state_directory = directory.string()});
   }
-  bool has_user_networks() const override { return false; }
+  bool has_user_networks() const override { return true; }
 };
 
 }  // namespace

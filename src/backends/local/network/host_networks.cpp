@@ -56,6 +56,10 @@ std::optional<Subnet> subnet_of(const RouteFacts& route) {
 void refuse_overlaps(Netlink& host, const NetworkSpec& network) {
   for (const auto& text : subnets_of(network)) {
     const auto wanted = Subnet::find(text);
+    for (const char* reserved : {"127.0.0.0/8", "224.0.0.0/4", "::1/128", "ff00::/8"}) {
+      if (wanted && wanted->overlaps(*Subnet::find(reserved)))
+        throw Error::forbidden("Pool overlaps with other one on this address space: {} is not for networks", reserved);
+    }
     for (const auto& route : host.routes()) {
       const auto used = subnet_of(route);
       if (wanted && used && used->overlaps(*wanted))
@@ -420,12 +424,18 @@ void HostNetworks::blocking_publish(const WorkloadSpec& workload, const std::str
     if (reservation.socket) reserved.push_back(std::move(reservation.socket));
   }
   const std::string id = workload.id.str();
+  std::vector<std::string> interfaces;
   {
     const std::scoped_lock lock(mutex_);
     const auto it = tables_.containers.find(id);
     if (it == tables_.containers.end()) return;
     it->second.ports = ports;
     it->second.reserved = std::move(reserved);
+    for (const auto& endpoint : it->second.endpoints) interfaces.push_back(interface_name(id, endpoint.network));
+  }
+  Netlink host;
+  for (const auto& name : interfaces) {
+    if (const auto link = host.find_link(name)) host.set_hairpin(link->index);
   }
   firewall_.blocking_publish(id, forwardings_of(id));
 }

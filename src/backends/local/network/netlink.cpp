@@ -168,6 +168,16 @@ void Netlink::set_up(int index) {
   check(rtnl_link_change(socket_.get(), original.get(), changes.get(), 0), "switch on an interface");
 }
 
+void Netlink::set_hairpin(int index) {
+  const Link original(rtnl_link_alloc());
+  const Link changes(rtnl_link_alloc());
+  rtnl_link_set_ifindex(original.get(), index);
+  rtnl_link_set_family(original.get(), AF_BRIDGE);
+  rtnl_link_set_family(changes.get(), AF_BRIDGE);
+  check(rtnl_link_bridge_set_flags(changes.get(), RTNL_BRIDGE_HAIRPIN_MODE), "prepare an interface");
+  check(rtnl_link_change(socket_.get(), original.get(), changes.get(), 0), "change an interface");
+}
+
 void Netlink::add_address(int index, const std::string& address) {
   const InterfaceAddress one(rtnl_addr_alloc());
   const Addr local = parse_address(address, family_of(address));

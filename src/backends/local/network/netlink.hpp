@@ -62,6 +62,8 @@ class Netlink {
   void set_up(int index);
   /// @param address  with its prefix; it may be there already.
   void add_address(int index, const std::string& address);
+  /// A frame may leave by the bridge's port that it came in by: a container that calls its own published port.
+  void set_hairpin(int index);
   void add_default_route(int index, const std::string& gateway);
 
  private:
