@@ -70,7 +70,7 @@ Task<std::vector<api::ContainerSummary>> ContainerService::list(ListContainersOp
 Task<api::ContainerInspectResponse> ContainerService::inspect(ContainerRef container, WithSize size) {
   const auto record = get(container);
   const InspectExtras extras{context_.storage_driver, record->exec_ids.read([](const std::vector<std::string>& ids) { return ids; }),
-                             co_await context_.workloads.files(record->definition()->spec)};
+                             co_await context_.workloads.paths(record->id(), record->definition()->spec.image_id)};
   auto result = make_inspect(record->snapshot(), extras);
   if (size == WithSize::yes) {
     const std::int64_t own = co_await writable_size(record->id());

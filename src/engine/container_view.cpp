@@ -97,6 +97,14 @@ api::NetworkSettings network_settings_of(const ContainerNetworks& networks) {
   return settings;
 }
 
+void show_paths(const WorkloadPaths& paths, const api::HostConfig& config, api::ContainerInspectResponse& result) {
+  result.resolv_conf_path = paths.resolv_conf;
+  result.hostname_path = paths.hostname;
+  result.hosts_path = paths.hosts;
+  const bool is_logged = !config.log_config || config.log_config->type != api::HostConfigLogConfigType::none;
+  if (is_logged) result.log_path = paths.log;
+}
+
 }  // namespace
 
 std::vector<api::MountPoint> make_mount_points(const WorkloadSpec& spec) {
@@ -153,10 +161,7 @@ api::ContainerInspectResponse make_inspect(const ContainerSnapshot& container, c
   result.args = std::vector<std::string>(spec.arguments.begin() + 1, spec.arguments.end());
   result.state = state_of(*container.state);
   result.image = spec.image_id;
-  result.resolv_conf_path = extras.files.resolv_conf;
-  result.hostname_path = extras.files.hostname;
-  result.hosts_path = extras.files.hosts;
-  result.log_path = extras.files.log;
+  if (container.state->started_at() != kNever) show_paths(extras.paths, spec.host_config, result);
   result.name = "/" + spec.name;
   result.restart_count = container.state->restart_count();
   result.driver = extras.storage_driver;
@@ -168,7 +173,7 @@ api::ContainerInspectResponse make_inspect(const ContainerSnapshot& container, c
   result.host_config = spec.host_config;
   result.graph_driver.emplace();
   result.graph_driver->name = extras.storage_driver;
-  if (!extras.files.layers.empty()) result.graph_driver->data = extras.files.layers;
+  if (!extras.paths.layers.empty()) result.graph_driver->data = extras.paths.layers;
   result.mounts = make_mount_points(spec);
   result.config = spec.config;
   result.network_settings = network_settings_of(*container.networks);

@@ -20,7 +20,7 @@ api::ContainerSummary make_summary(const ContainerSnapshot& container, TimePoint
 struct InspectExtras {
   std::string storage_driver;  ///< GraphDriver.Name and Driver
   std::vector<std::string> exec_ids;
-  WorkloadFiles files{};
+  WorkloadPaths paths{};
 };
 
 /// GET /containers/{id}/json, every member dockerd 28 shows.

@@ -159,8 +159,8 @@ struct RestoredWorkload {
   std::optional<WorkloadExit> exit;        ///< set: its last run ended while nobody looked; neither: it never ran
 };
 
-/// Where a container's files lie on the host, for inspect. Empty: there are none.
-struct WorkloadFiles {
+/// Where a container's files lie on the host, for inspect; the first four from its first start on. Empty: there are none.
+struct WorkloadPaths {
   std::string resolv_conf;
   std::string hostname;
   std::string hosts;
@@ -205,7 +205,8 @@ class WorkloadDriver {
   /// Bytes in the writable layer.
   virtual Task<std::int64_t> writable_size(ContainerId id) = 0;
 
-  virtual Task<WorkloadFiles> files([[maybe_unused]] WorkloadSpec spec) { co_return WorkloadFiles{}; }
+  /// Asked for with every inspect.
+  virtual Task<WorkloadPaths> paths(ContainerId, [[maybe_unused]] std::string image_id) { co_return WorkloadPaths{}; }
 
   /// Called once at start with the ids the engine knows. Anything else that is found is removed.
   virtual Task<std::vector<RestoredWorkload>> restore(std::vector<ContainerId> known) = 0;
@@ -356,7 +357,7 @@ class NetworkDriver {
   /// At a start, between the last connect() and the workload's start. @param ports  those with a public port lead to the container.
   /// @errors internal, in Docker's words: another program has a port.
   virtual Task<void> publish(WorkloadSpec, std::string /*endpoint_id*/, std::vector<api::PortSummary>) { co_return; }
-  /// After the last disconnect() of a run, also of one that had no network or whose start failed.
+  /// When a run is over, or its start failed: all that it had on networks goes. The disconnect() of each comes after.
   virtual Task<void> release(ContainerId) { co_return; }
   /// Called once at start, before anything else. Whatever else is found is removed.
   virtual Task<void> restore(std::vector<NetworkSpec>, std::vector<NetworkMember>) { co_return; }

@@ -283,10 +283,10 @@ Task<ContainerNetworks> NetworkService::join(ContainerPtr container) {
     failure = std::current_exception();
   }
   if (failure) {
+    co_await release(workload.id);
     for (const auto& name : done) {
       if (const auto left = co_await leave_one(workload, joined.endpoints[name])) publish_left(workload.id, {*left});
     }
-    co_await release(workload.id);
     std::rethrow_exception(failure);
   }
   joined.settings.sandbox_id = random_.hex64();
@@ -296,11 +296,11 @@ Task<ContainerNetworks> NetworkService::join(ContainerPtr container) {
 Task<LeftNetworks> NetworkService::leave(ContainerPtr container, ContainerNetworks joined) {
   const auto definition = container->definition();
   std::vector<NetworkSpec> networks;
+  co_await release(container->id());  // first: of a run that is over nothing has to be taken apart
   for (auto& [name, endpoint] : joined.endpoints) {
     if (auto left = co_await leave_one(definition->spec, endpoint)) networks.push_back(std::move(*left));
     endpoint = at_rest(std::move(endpoint));
   }
-  co_await release(container->id());
   forget_run(joined);
   co_return LeftNetworks{std::move(joined), std::move(networks)};
 }

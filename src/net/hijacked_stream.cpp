@@ -32,6 +32,8 @@ Task<std::size_t> HijackedStream::read_chunked(std::span<std::byte> buffer) {
 
 Task<void> HijackedStream::write(std::span<const std::byte> data) {
   if (write_closed_) throw Error::unavailable("the stream's writing side is closed");
+  // Clients that read the head through a buffer of their HTTP library lose what comes along with it (docker-py).
+  if (!std::exchange(head_is_read_, true)) co_await transport_->until_read();
   co_await write_all(*transport_, {as_text(data), {}, {}});
 }
 

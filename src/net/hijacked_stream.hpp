@@ -31,6 +31,7 @@ class HijackedStream final : public HijackedConnection {
   InputBuffer input_;
   std::optional<ChunkDecoder> chunks_;
   bool write_closed_ = false;
+  bool head_is_read_ = false;  // or was waited for long enough
 };
 
 }  // namespace sockerless::net

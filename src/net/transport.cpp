@@ -9,10 +9,12 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -23,6 +25,8 @@ namespace sockerless::net {
 namespace {
 
 constexpr std::size_t kInputChunk = 16UL * 1024;
+constexpr std::chrono::microseconds kReadSoon{200};
+constexpr std::chrono::milliseconds kReadPatience{20};
 
 void raise(const boost::system::error_code& error) {
   if (!error) return;
@@ -77,6 +81,20 @@ class PlainTransport final : public Transport {
     raise(error);
   }
 
+  Task<void> until_read() override {
+    if (peer_.transport != PeerInfo::Transport::unix_socket) co_return;
+    const auto executor = co_await asio::this_coro::executor;
+    const auto begin = Deadline::Clock::now();
+    for (auto waited = begin - begin; has_unread() && waited < kReadPatience; waited = Deadline::Clock::now() - begin) {
+      if (waited < kReadSoon) {
+        co_await asio::post(executor, asio::use_awaitable);
+        ::sched_yield();
+      } else {
+        co_await sleep_for(kReadSoon);  // the kernel wakes nobody when a peer has read
+      }
+    }
+  }
+
   void watch(std::function<void()> stirred) override { socket_.watch(std::move(stirred)); }
   void unwatch() override { socket_.unwatch(); }
   void cancel() override { socket_.cancel(); }
@@ -101,6 +119,12 @@ class PlainTransport final : public Transport {
   const PeerInfo& peer() const override { return peer_; }
 
  private:
+  /// The peer has not read everything that was written.
+  bool has_unread() {
+    int bytes = 0;
+    return socket_.is_open() && ::ioctl(socket_.fd(), SIOCOUTQ, &bytes) == 0 && bytes > 0;
+  }
+
   DetachableSocket socket_;
   PeerInfo peer_;
 };

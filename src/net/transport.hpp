@@ -42,6 +42,8 @@ class Transport {
   virtual std::size_t try_write(const Pieces& pieces) = 0;
   /// Waits until try_write may take more.
   virtual Task<void> wait_writable() = 0;
+  /// Waits, but not for long, until the peer has read what was written, where the kernel tells: on a unix socket.
+  virtual Task<void> until_read() { co_return; }
   /// Calls `stirred` on the transport's executor, once, when something came, the peer's end included; sooner at times. Until unwatch()
   /// nothing is read.
   virtual void watch(std::function<void()> stirred) = 0;

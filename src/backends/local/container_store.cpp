@@ -35,25 +35,19 @@ void write_file(const std::string& path, const std::string& text) {
   if (!file.flush()) throw Error::unavailable("cannot write {}: is the disk full?", path);
 }
 
-WorkloadFiles blocking_find_files(const WorkloadSpec& spec, const std::string& directory, LayerSource& layers) {
-  WorkloadFiles files;
-  std::error_code error;
-  if (fs::exists(directory + "/hosts", error)) {
-    files.resolv_conf = directory + "/resolv.conf";
-    files.hostname = directory + "/hostname";
-    files.hosts = directory + "/hosts";
-    const bool is_logged = !spec.host_config.log_config || spec.host_config.log_config->type != api::HostConfigLogConfigType::none;
-    if (is_logged) files.log = directory + "/" + kLogName;
-  }
+WorkloadPaths blocking_find_paths(const std::string& image_id, const std::string& directory, LayerSource& layers) {
+  WorkloadPaths paths{.resolv_conf = directory + "/resolv.conf",
+                      .hostname = directory + "/hostname",
+                      .hosts = directory + "/hosts",
+                      .log = directory + "/" + kLogName,
+                      .layers = {{"MergedDir", directory + "/rootfs"}, {"UpperDir", directory + "/upper"}, {"WorkDir", directory + "/work"}}};
   try {
-    files.layers["LowerDir"] = fmt::format("{}", fmt::join(layers.blocking_layer_folders(spec.image_id), ":"));
-  } catch (const Error&) {
-    return files;  // inspect goes on without
+    paths.layers["LowerDir"] = fmt::format("{}", fmt::join(layers.blocking_layer_folders(image_id), ":"));
+  } catch (const Error& error) {
+    log.warn("the image of a container is not there image={} error={}", image_id, error.message());
+    paths.layers.clear();
   }
-  files.layers["MergedDir"] = directory + "/rootfs";
-  files.layers["UpperDir"] = directory + "/upper";
-  files.layers["WorkDir"] = directory + "/work";
-  return files;
+  return paths;
 }
 
 ContainerStore::ContainerStore(const std::string& state_directory, std::shared_ptr<LayerSource> layers, HostRuntime& runtime)

@@ -15,7 +15,7 @@ namespace sockerless::local {
 void write_file(const std::string& path, const std::string& text);
 
 /// What inspect shows of a container's directory. Like dockerd's, a container that never ran has no files in /etc and no log. May block.
-WorkloadFiles blocking_find_files(const WorkloadSpec& spec, const std::string& directory, LayerSource& layers);
+WorkloadPaths blocking_find_paths(const std::string& image_id, const std::string& directory, LayerSource& layers);
 
 /// The containers' directories below the state directory (README.md has their layout), and what daemons before this one left in them.
 ///

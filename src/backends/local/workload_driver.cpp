@@ -221,8 +221,17 @@ class LocalWorkloadDriver final : public WorkloadDriver {
     });
   }
 
-  Task<WorkloadFiles> files(WorkloadSpec spec) override {
-    co_return co_await run_blocking(pool_, [this, &spec] { return blocking_find_files(spec, store_.directory_of(spec.id), *layers_); });
+  Task<WorkloadPaths> paths(ContainerId id, std::string image_id) override {
+    const auto entry = find_entry(id);
+    if (!entry) co_return WorkloadPaths{};
+    auto known = entry->paths.read([](const auto& paths) { return paths; });
+    if (!known) {
+      known = co_await run_blocking(pool_, [&] {
+        return std::make_shared<const WorkloadPaths>(blocking_find_paths(image_id, entry->directory, *layers_));
+      });
+      entry->paths.write([&](auto& paths) { paths = known; });
+    }
+    co_return *known;
   }
 
   // ---- the daemon's own start and end

@@ -223,6 +223,7 @@ void HostNetworks::plug(const NetworkSpec& network, const std::string& container
     Netlink inside;
     plan.peer_name = free_name(inside);
     plan.peer_namespace = file;
+    if (host.find_link(plan.name)) host.remove_link(plan.name);  // of the last run: the kernel takes its time
     host.add_veth(plan);
     const int index = inside.find_link(plan.peer_name).value().index;
     const std::string v6 = with_prefix(settings.global_ipv6_address, settings.global_ipv6_prefix_len);
@@ -230,6 +231,8 @@ void HostNetworks::plug(const NetworkSpec& network, const std::string& container
     for (const auto& address : {with_prefix(settings.ip_address, settings.ip_prefix_len), v6}) {
       if (!address.empty()) inside.add_address(index, address);
     }
+    // The neighbours learn at once where an address is that another container had a moment ago.
+    blocking_set_sysctl(fmt::format("net/ipv4/conf/{}/arp_notify", plan.peer_name), "1");
     inside.set_up(index);
     set_routes(inside, index, network, settings);
   });
@@ -273,10 +276,11 @@ void HostNetworks::blocking_disconnect(const NetworkSpec& network, const Workloa
       others = !endpoints.empty();
     }
   }
+  if (!left) return;  // a run that is over has been released whole
   firewall_.blocking_publish(id, forwardings_of(id));
   Netlink().remove_link(interface_name(id, network.id.str()));
   refresh_names_of(id, network.id.str());
-  if (left) change_files(workload, left->settings, false);
+  change_files(workload, left->settings, false);
   if (others) route_by_next(id);
 }
 
@@ -447,7 +451,10 @@ void HostNetworks::blocking_release(const ContainerId& id) {
     if (auto node = tables_.containers.extract(id.str())) gone = std::move(node.mapped());
   }
   firewall_.blocking_publish(id.str(), {});
-  blocking_remove_namespace(namespace_path(id.str()));
+  blocking_remove_namespace(namespace_path(id.str()));  // the interfaces in it go with it, which takes long: nobody waits
+  if (gone) {
+    for (const Endpoint& endpoint : gone->endpoints) refresh_names(endpoint.network);
+  }
 }
 
 // ---- what the container's files say
