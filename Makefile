@@ -35,7 +35,7 @@ test: ## build and pass every test
 test-clients: ## install compose, docker-py, testcontainers and buildx, and run their suites; writes docs/clients.md
 	@tools/install_packages.sh build run test clients
 	@$(MAKE) --no-print-directory build
-	@tests/real_clients/run.py
+	@tests/real_clients/run.py $(CLIENTS_FLAGS)
 
 bench: ## measure against nginx, dockerd, podman and the bare OCI runtime
 	@tools/install_packages.sh build run test

@@ -49,7 +49,8 @@ class Extractor {
   Extractor(const RootedDir& root, TarReader& reader, TarSplitWriter* split, const UnpackLimits& limits)
       : root_(root), reader_(reader), split_(split), limits_(limits), buffer_(256UL * 1024) {}
   /// Of a plain tar.
-  Extractor(const RootedDir& root, TarReader& reader, const UnpackOptions& plain) : Extractor(root, reader, nullptr, static_cast<const UnpackLimits&>(plain)) {
+  Extractor(const RootedDir& root, TarReader& reader, const UnpackOptions& plain)
+      : Extractor(root, reader, nullptr, static_cast<const UnpackLimits&>(plain)) {
     whiteouts_count_ = false;
     keep_kinds_ = plain.keep_kinds;
     climbing_symlinks_ = plain.climbing_symlinks;

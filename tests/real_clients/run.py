@@ -22,6 +22,7 @@ def parse_arguments():
     parser.add_argument("--work", default=PROJECT / "build/clients", type=pathlib.Path, help="what is installed for the suites")
     parser.add_argument("--against", choices=["sockerless", "dockerd"], default="sockerless")
     parser.add_argument("--only", action="append", choices=list(suites.ALL), help="one suite; may be repeated")
+    parser.add_argument("--again", action="store_true", help="run a suite that fails once more; the second run counts")
     parser.add_argument("--in-namespace", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -43,7 +44,11 @@ def main():
     with stage.Stage(arguments.against, arguments.programs.resolve(), installed) as set_up:
         for name in names:
             print(f"== {name}", flush=True)
-            results.append(suites.run(name, set_up))
+            result = suites.run(name, set_up)
+            if arguments.again and any(not case.passed for case in result.cases):
+                print(f"== {name} again", flush=True)
+                result = suites.run(name, set_up)
+            results.append(result)
     if arguments.against == "sockerless" and not arguments.only:
         (PROJECT / "docs/clients.md").write_text(document.render(results))
     failed = [case for result in results for case in result.cases if not case.passed]

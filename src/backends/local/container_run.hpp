@@ -50,7 +50,7 @@ struct ContainerEntry {
   const std::string directory;
   const std::shared_ptr<LogFeed> feed;
   Guarded<std::shared_ptr<const WorkloadPaths>> paths;  ///< null: nobody has asked yet
-  Guarded<std::shared_ptr<ContainerRun>> run;  ///< the current or last one; null: never started by this daemon
+  Guarded<std::shared_ptr<ContainerRun>> run;           ///< the current or last one; null: never started by this daemon
 };
 
 /// The monitor's exit record; nothing when there is none. May block. @errors internal: unreadable.

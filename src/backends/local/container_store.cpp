@@ -36,11 +36,12 @@ void write_file(const std::string& path, const std::string& text) {
 }
 
 WorkloadPaths blocking_find_paths(const std::string& image_id, const std::string& directory, LayerSource& layers) {
-  WorkloadPaths paths{.resolv_conf = directory + "/resolv.conf",
-                      .hostname = directory + "/hostname",
-                      .hosts = directory + "/hosts",
-                      .log = directory + "/" + kLogName,
-                      .layers = {{"MergedDir", directory + "/rootfs"}, {"UpperDir", directory + "/upper"}, {"WorkDir", directory + "/work"}}};
+  WorkloadPaths paths{
+      .resolv_conf = directory + "/resolv.conf",
+      .hostname = directory + "/hostname",
+      .hosts = directory + "/hosts",
+      .log = directory + "/" + kLogName,
+      .layers = {{"MergedDir", directory + "/rootfs"}, {"UpperDir", directory + "/upper"}, {"WorkDir", directory + "/work"}}};
   try {
     paths.layers["LowerDir"] = fmt::format("{}", fmt::join(layers.blocking_layer_folders(image_id), ":"));
   } catch (const Error& error) {

@@ -226,9 +226,8 @@ class LocalWorkloadDriver final : public WorkloadDriver {
     if (!entry) co_return WorkloadPaths{};
     auto known = entry->paths.read([](const auto& paths) { return paths; });
     if (!known) {
-      known = co_await run_blocking(pool_, [&] {
-        return std::make_shared<const WorkloadPaths>(blocking_find_paths(image_id, entry->directory, *layers_));
-      });
+      known = co_await run_blocking(
+          pool_, [&] { return std::make_shared<const WorkloadPaths>(blocking_find_paths(image_id, entry->directory, *layers_)); });
       entry->paths.write([&](auto& paths) { paths = known; });
     }
     co_return *known;
