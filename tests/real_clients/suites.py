@@ -2,9 +2,9 @@
 
 import collections
 import json
-import os
 import pathlib
 import re
+import select
 import subprocess
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -30,6 +30,20 @@ def run_program(command, stage, folder, **environment):
 def run_unittest(folder, module, stage):
     lines = run_program([stage.installed.python, HERE / "report.py", module], stage, HERE / folder).splitlines()
     return [Case(words(case["name"]), case["passed"]) for case in map(json.loads, lines)]
+
+
+def docker_command(stage):
+    """The docker command line of Debian, by the test program of tests/clients, which starts its own daemons."""
+    report = stage.folder / "docker.json"
+    program = stage.programs / "clients_test"
+    subprocess.run([program, "--gtest_brief=1", "--gtest_filter=*/debian_cli_local", f"--gtest_output=json:{report}"], timeout=PATIENCE_SECONDS)
+    cases = []
+    for group in json.loads(report.read_text())["testsuites"]:
+        for case in group["testsuite"]:
+            if case["status"] == "RUN":
+                cases.append(Case(words(case["name"].split("/")[0]), "failures" not in case))
+    version = subprocess.run(["/usr/bin/docker", "--version"], capture_output=True, text=True, check=True).stdout
+    return Result("docker", re.search(r"version ([^+, ]+)", version).group(1), cases)
 
 
 def compose(stage):
@@ -81,12 +95,11 @@ def ryuk_has_cleaned_up(stage):
 
 
 def wait_readable(stream, seconds):
-    import select
-
     return bool(select.select([stream], [], [], seconds)[0])
 
 
 ALL = {
+    "docker": docker_command,
     "compose": compose,
     "docker-py": docker_py,
     "testcontainers-go": testcontainers_go,
