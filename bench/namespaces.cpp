@@ -1,5 +1,6 @@
 #include "bench/namespaces.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -55,6 +56,14 @@ bool take_hugetlb_from_v2() {
   return true;
 }
 
+std::vector<std::string> list_hugetlb_groups() {
+  std::vector<std::string> groups;
+  for (const auto& entry : fs::recursive_directory_iterator("/sys/fs/cgroup/hugetlb")) {
+    if (entry.is_directory()) groups.push_back(entry.path());
+  }
+  return groups;
+}
+
 }  // namespace
 
 OwnNamespaces::OwnNamespaces() {
@@ -62,16 +71,14 @@ OwnNamespaces::OwnNamespaces() {
   mount_or_throw(nullptr, "/", nullptr, MS_REC | MS_PRIVATE);
   raise_loopback();
   has_taken_hugetlb_ = take_hugetlb_from_v2();
+  if (has_taken_hugetlb_) before_ = list_hugetlb_groups();
 }
 
 /// podman keeps a process beside an exec for minutes after its end.
 OwnNamespaces::~OwnNamespaces() {
   if (!has_taken_hugetlb_) return;
-  std::vector<std::string> groups;
-  for (const auto& entry : fs::recursive_directory_iterator("/sys/fs/cgroup/hugetlb")) {
-    if (entry.is_directory()) groups.push_back(entry.path());
-  }
-  for (const std::string& group : std::views::reverse(groups)) {
+  for (const std::string& group : std::views::reverse(list_hugetlb_groups())) {
+    if (std::ranges::find(before_, group) != before_.end()) continue;
     std::ifstream processes(group + "/cgroup.procs");
     for (pid_t pid = 0; processes >> pid;) ::kill(pid, SIGKILL);
     const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(5);

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <string>
+#include <vector>
+
 namespace sockerless::bench {
 
 /// Networks and mounts of this process's and its children's own, so that bridges and rules of the peers meet nobody else's; and crun runs
@@ -10,11 +13,12 @@ class OwnNamespaces {
   OwnNamespaces();
   OwnNamespaces(const OwnNamespaces&) = delete;
   OwnNamespaces& operator=(const OwnNamespaces&) = delete;
-  /// Removes the control groups that peers left in the controller, which then goes back to where it was.
+  /// Removes the control groups that peers left in the controller, with the processes in them, which then goes back to where it was.
   ~OwnNamespaces();
 
  private:
   bool has_taken_hugetlb_ = false;
+  std::vector<std::string> before_;  // its control groups that were there
 };
 
 }  // namespace sockerless::bench

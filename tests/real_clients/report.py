@@ -26,5 +26,10 @@ class Report(unittest.TextTestResult):
         super().addFailure(test, error)
         self._tell(test, False)
 
+    def addSkip(self, test, reason):
+        super().addSkip(test, reason)
+        self._tell(test, False)
 
-unittest.TextTestRunner(sys.stderr, resultclass=Report, verbosity=2).run(unittest.defaultTestLoader.loadTestsFromName(sys.argv[1]))
+
+suite = unittest.defaultTestLoader.loadTestsFromName(sys.argv[1])
+sys.exit(0 if unittest.TextTestRunner(sys.stderr, resultclass=Report, verbosity=2).run(suite).wasSuccessful() else 1)

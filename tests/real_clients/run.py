@@ -28,8 +28,9 @@ def parse_arguments():
 
 
 def enter_namespace():
-    """Networks and mounts of the run are its own: nothing of them can stay on the machine."""
-    os.execvp("unshare", ["unshare", "--net", "--mount", "--propagation", "private", sys.executable, *sys.argv, "--in-namespace"])
+    """Networks, mounts and processes of the run are its own: none of them can stay on the machine."""
+    unshare = ["unshare", "--net", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    os.execvp("unshare", [*unshare, sys.executable, *sys.argv, "--in-namespace"])
 
 
 def main():

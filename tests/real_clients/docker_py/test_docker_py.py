@@ -3,7 +3,7 @@ import os
 import socket
 import struct
 import tarfile
-import threading
+import time
 import unittest
 
 import docker
@@ -170,13 +170,12 @@ class DockerPy(unittest.TestCase):
     def test_wait_conditions(self):
         container = self.client.containers.create(IMAGE, ["sh", "-c", "exit 6"])
         self.addCleanup(container.remove, force=True)
-        results = []
-        waiter = threading.Thread(target=lambda: results.append(container.wait(condition="next-exit")))
         events = self.client.events(filters={"container": container.id}, decode=True)
-        waiter.start()
+        api = self.client.api
+        # Its head comes when the wait is registered, its body when the container ends.
+        wait = api.post(api._url("/containers/{0}/wait", container.id), params={"condition": "next-exit"}, stream=True)
         container.start()
-        waiter.join(60)
-        self.assertEqual(results[0]["StatusCode"], 6)
+        self.assertEqual(wait.json()["StatusCode"], 6)
         seen = []
         for event in events:
             seen.append(event["Action"])
@@ -218,12 +217,14 @@ class DockerPy(unittest.TestCase):
         self.assertEqual(self.read_when_it_listens(port), b"hello\n")
 
     def read_when_it_listens(self, port):
-        while True:
+        give_up = time.monotonic() + 60
+        while time.monotonic() < give_up:
             try:
                 with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
                     return connection.makefile("rb").read()
             except ConnectionRefusedError:
                 pass
+        self.fail("the container never listened")
 
     def test_volumes(self):
         volume = self.client.volumes.create("docker-py-volume", labels={"mark": "2"})
