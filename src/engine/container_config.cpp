@@ -9,6 +9,7 @@
 
 #include "api/signal.hpp"
 #include "base/error.hpp"
+#include "engine/ipam.hpp"
 
 namespace sockerless {
 
@@ -59,6 +60,8 @@ void validate_port(std::string_view port) {
 }
 
 void validate_binding(const api::PortBinding& binding) {
+  const std::string address = binding.host_ip.value_or("");
+  if (!address.empty() && !IpAddress::find(address)) throw Error::invalid_argument("invalid IP address: {}", address);
   const std::string text = binding.host_port.value_or("");
   const auto dash = text.find('-');
   const auto is_port = [](std::string_view number) {

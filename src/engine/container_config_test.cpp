@@ -133,6 +133,8 @@ TEST(ContainerConfig, BadConfigurationsAreRefusedInDockersWords) {
   host = {};
   host.port_bindings.emplace()["80/tcp"] = std::vector<api::PortBinding>{{.host_ip = {}, .host_port = "99999", .unknown = {}}};
   EXPECT_EQ(failure_of([&] { validate_host_config(host); }), "invalid port specification: \"99999\"");
+  host.port_bindings.emplace()["80/tcp"] = std::vector<api::PortBinding>{{.host_ip = "1.2.3", .host_port = "80", .unknown = {}}};
+  EXPECT_EQ(failure_of([&] { validate_host_config(host); }), "invalid IP address: 1.2.3");
   host = {};
   host.log_config.emplace().type = api::HostConfigLogConfigType(std::string_view("foo"));
   EXPECT_EQ(failure_of([&] { validate_host_config(host); }), "logger: no log driver named 'foo' is registered");

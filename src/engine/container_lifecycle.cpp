@@ -204,6 +204,9 @@ Task<std::optional<std::chrono::milliseconds>> ContainerLifecycle::settle_exit(C
     state.ended(exit.exit_code, exit.oom_killed, exit.error, at, delay.has_value());
     if (delay) state.count_restart();
   };
+  // From here to the new state: a connect that runs at the same time is either over, and its endpoint is left too, or finds nothing
+  // running.
+  const auto order = co_await record->signalling.acquire();
   auto [at_rest, left] = co_await leave_networks(record, *record->networks());
   apply(next);
   try {
@@ -211,7 +214,6 @@ Task<std::optional<std::chrono::milliseconds>> ContainerLifecycle::settle_exit(C
   } catch (...) {
     log.error("the end of a run is not on disk id={} error={}", record->id().short_str(), current_error().what());
   }
-  const auto order = co_await record->signalling.acquire();
   if (exit.oom_killed) publish(*record, "oom");
   record->set_networks(std::move(at_rest));
   EventAttributes attributes = event_attributes(*definition);

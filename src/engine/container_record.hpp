@@ -102,7 +102,8 @@ class ContainerRecord {
   std::atomic<bool> restart_in_progress{false};
   /// start, pause, update, rename and remove take turns.
   OperationLock operations;
-  /// Held from the delivery of a signal until `kill` is published: `die` waits for it, so that the two come in this order.
+  /// Held from the delivery of a signal until `kill` is published: `die` waits for it, so that the two come in this order. And while the
+  /// networks of a run that is over are left, until its end is recorded: joining and leaving a network wait.
   OperationLock signalling;
   /// Ids of the execs of this container: ExecIDs of inspect. Kept by the exec service.
   Guarded<std::vector<std::string>> exec_ids;

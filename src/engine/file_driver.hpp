@@ -47,6 +47,13 @@ class ContainerFiles {
   virtual Task<void> write(std::string folder, WriteFilesOptions options, std::unique_ptr<ByteSource> tar) = 0;
   /// Unmounts what is mounted for this; nothing else may be called afterwards.
   virtual Task<void> close() = 0;
+  /// Hands over what must last as long as the mounts do, also when the object ends without close(); then let go on any thread.
+  virtual void keep(std::shared_ptr<void> held) = 0;
+};
+
+struct OpenedFiles {
+  std::unique_ptr<ContainerFiles> files;
+  bool is_running = false;  ///< as the container's processes see them; else nobody may start or remove it while they are open
 };
 
 enum class FileAccess {
@@ -59,7 +66,7 @@ class FileDriver {
  public:
   virtual ~FileDriver() = default;
   /// Of a container that runs, or of one that nobody starts or removes meanwhile.
-  virtual Task<std::unique_ptr<ContainerFiles>> open(WorkloadSpec spec, FileAccess access) = 0;
+  virtual Task<OpenedFiles> open(WorkloadSpec spec, FileAccess access) = 0;
   /// What differs from the image, sorted by path.
   virtual Task<std::vector<api::FilesystemChange>> changes(WorkloadSpec spec) = 0;
   /// The writable layer as the tar of an image's layer.

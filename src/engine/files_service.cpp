@@ -11,25 +11,28 @@ namespace sockerless {
 
 namespace {
 
-/// An archive that is being read, and the container's turn that its reader holds.
+/// A container's turn with what it needs.
+struct HeldTurn {
+  ContainerPtr record;  // outlives the turn
+  OperationLock::Guard turn;
+};
+
+/// An archive that is being read, and the files it is read from, which hold the container's turn where that is needed.
 class HeldArchive final : public ByteSource {
  public:
-  HeldArchive(OperationLock::Guard turn, ContainerPtr record, std::unique_ptr<ContainerFiles> files, std::unique_ptr<ByteSource> tar)
-      : record_(std::move(record)), turn_(std::move(turn)), files_(std::move(files)), tar_(std::move(tar)) {}
+  HeldArchive(std::unique_ptr<ContainerFiles> files, std::unique_ptr<ByteSource> tar) : files_(std::move(files)), tar_(std::move(tar)) {}
 
   Task<std::span<const std::byte>> next() override {
+    if (!tar_) co_return std::span<const std::byte>();
     const auto piece = co_await tar_->next();
-    if (piece.empty() && files_) {
-      co_await files_->close();
-      files_.reset();
-      turn_ = {};
-    }
-    co_return piece;
+    if (!piece.empty()) co_return piece;
+    tar_.reset();  // it holds the mounts too
+    co_await files_->close();
+    files_.reset();
+    co_return std::span<const std::byte>();
   }
 
  private:
-  ContainerPtr record_;  // outlives the turn
-  OperationLock::Guard turn_;
   std::unique_ptr<ContainerFiles> files_;
   std::unique_ptr<ByteSource> tar_;
 };
@@ -71,7 +74,7 @@ bool is_below(std::string_view path, std::string_view folder) {
 void check_writable(const WorkloadSpec& spec, const std::string& folder) {
   for (const MountSpec& mount : spec.mounts) {
     if (mount.kind == MountSpec::Kind::tmpfs || !is_below(folder, clean_absolute(mount.destination))) continue;
-    if (mount.read_only) throw Error::forbidden("mounted volume is marked read-only");
+    if (mount.read_only || mount.kind == MountSpec::Kind::image) throw Error::forbidden("mounted volume is marked read-only");
     return;
   }
   if (spec.host_config.readonly_rootfs.value_or(false)) throw Error::forbidden("container rootfs is marked read-only");
@@ -130,22 +133,23 @@ ArchivePath ArchivePath::parse(std::string_view path) {
   return result;
 }
 
-/// A container's files, and its turn unless it runs.
+/// A container's files, which hold its turn unless it runs.
 struct FilesService::Opened {
   ContainerPtr record;
-  OperationLock::Guard turn;
   std::unique_ptr<ContainerFiles> files;
 };
 
 Task<FilesService::Opened> FilesService::open(std::string name, FileAccess access) {
-  Opened opened{context_.containers.get(name), {}, {}};
-  opened.turn = co_await opened.record->operations.acquire();
-  const auto state = opened.record->state();
-  if (opened.record->is_removed() || state->status() == ContainerStatus::removing || state->status() == ContainerStatus::dead)
+  const auto held = std::make_shared<HeldTurn>(context_.containers.get(name));
+  const ContainerPtr record = held->record;
+  held->turn = co_await record->operations.acquire();
+  const auto state = record->state();
+  if (record->is_removed() || state->status() == ContainerStatus::removing || state->status() == ContainerStatus::dead)
     throw Error::not_found("No such container: {}", name);
-  opened.files = co_await driver_.open(opened.record->definition()->spec, access);
-  if (state->has_process()) opened.turn = {};
-  co_return opened;
+  OpenedFiles found = co_await driver_.open(record->definition()->spec, access);
+  // The driver knows, not the state from before: the container may have ended in between.
+  if (!found.is_running) found.files->keep(held);
+  co_return Opened{record, std::move(found.files)};
 }
 
 Task<PathStat> FilesService::stat_path(ContainerRef container, std::string path) {
@@ -165,7 +169,7 @@ Task<ArchiveStream> FilesService::get_archive(ContainerRef container, std::strin
   result.stat = co_await or_file_not_found(stat_of(opened.files.get(), path, parsed, folder), path, container.text);
   auto tar = co_await opened.files->read(join(folder, parsed.name), parsed.base == "/" ? "" : parsed.base);
   lifecycle_.publish(*opened.record, "archive-path");
-  result.tar = std::make_unique<HeldArchive>(std::move(opened.turn), opened.record, std::move(opened.files), std::move(tar));
+  result.tar = std::make_unique<HeldArchive>(std::move(opened.files), std::move(tar));
   co_return result;
 }
 
@@ -179,15 +183,15 @@ Task<void> FilesService::put_archive(ContainerRef container, PutArchiveOptions o
   WriteFilesOptions how{options.no_overwrite_dir_non_dir, {}};
   if (options.copy_uid_gid) how.owner = spec.config.user.value_or("");
   co_await opened.files->write(folder, std::move(how), std::move(tar));
-  co_await opened.files->close();
   lifecycle_.publish(*opened.record, "extract-to-dir");
+  co_await opened.files->close();
 }
 
 Task<std::unique_ptr<ByteSource>> FilesService::export_files(ContainerRef container) {
   Opened opened = co_await open(container.text, FileAccess::own_root);
   auto tar = co_await opened.files->read_all();
   lifecycle_.publish(*opened.record, "export");
-  co_return std::make_unique<HeldArchive>(std::move(opened.turn), opened.record, std::move(opened.files), std::move(tar));
+  co_return std::make_unique<HeldArchive>(std::move(opened.files), std::move(tar));
 }
 
 Task<std::vector<api::FilesystemChange>> FilesService::changes(ContainerRef container) {

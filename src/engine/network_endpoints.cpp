@@ -1,6 +1,7 @@
 // The containers' side of networks: what they are to join, joining and leaving at start and stop, connect and disconnect.
 
 #include <algorithm>
+#include <cctype>
 #include <set>
 
 #include "base/error.hpp"
@@ -35,6 +36,12 @@ bool is_mac(std::string_view text) {
     if (separator ? text[i] != ':' && text[i] != '-' : !std::isxdigit(static_cast<unsigned char>(text[i]))) return false;
   }
   return true;
+}
+
+/// As Docker and the kernel write it.
+std::string normalised_mac(std::string text) {
+  for (char& c : text) c = c == '-' ? ':' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
 }
 
 /// dockerd's checks of what a client says about an endpoint, all at once.
@@ -162,9 +169,8 @@ api::EndpointSettings NetworkService::take_endpoint(Entry& entry, const Workload
       throw;
     }
   }
-  if (endpoint.mac_address.value_or("").empty()) {
-    endpoint.mac_address = mac_of(endpoint);
-  }
+  const std::string mac = endpoint.mac_address.value_or("");
+  endpoint.mac_address = mac.empty() ? mac_of(endpoint) : normalised_mac(mac);
   if (is_user_defined(entry.spec.name)) endpoint.dns_names = dns_names(workload, endpoint);
   member.name = workload.name;
   member.endpoint_id = endpoint.endpoint_id;
@@ -258,12 +264,12 @@ Task<void> NetworkService::publish_ports(WorkloadSpec workload, ContainerNetwork
 
 /// What the driver holds for a run that is over, or did not begin.
 Task<void> NetworkService::release(ContainerId id) {
-  ports_.give_back(id);
   try {
     co_await driver_.release(id);
   } catch (const std::exception& error) {
     log.warn("a container's network is not released container={} error={}", id.str(), error.what());
   }
+  ports_.give_back(id);  // last: until then the driver has them
 }
 
 Task<ContainerNetworks> NetworkService::join(ContainerPtr container) {
@@ -310,6 +316,7 @@ Task<void> NetworkService::connect(NetworkRef network, api::NetworkConnectReques
   const std::string name = networks_.read([&](const Table& table) { return require_network(table, network.text).spec.name; });
   const OperationLock::Guard turn = co_await container->operations.acquire();
   if (container->is_removed()) throw Error::not_found("No such container: {}", request.container);
+  const OperationLock::Guard order = co_await container->signalling.acquire();  // the end of a run leaves the networks before or after
   const ContainerSnapshot now = container->snapshot();
   const WorkloadSpec& workload = now.definition->spec;
   if (workload.network_mode.starts_with(kSharedMode)) throw shared_conflict();
@@ -337,6 +344,7 @@ Task<void> NetworkService::disconnect(NetworkRef network, api::NetworkDisconnect
   const ContainerPtr container = containers_.get(request.container);
   const OperationLock::Guard turn = co_await container->operations.acquire();
   if (container->is_removed()) throw Error::not_found("No such container: {}", request.container);
+  const OperationLock::Guard order = co_await container->signalling.acquire();  // as in connect
   if (name == "host") throw host_conflict();
   const auto definition = container->definition();
   ContainerNetworks networks = *container->networks();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -12,6 +13,9 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/json.hpp>
 #include <fmt/ranges.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include "base/base64.hpp"
 #include "base/byte_stream.hpp"
@@ -32,13 +36,45 @@ constexpr std::string_view kManifestTypes =
 /// Docker Hub answers under another name than its images carry.
 std::string host_of(const std::string& domain) { return domain == "docker.io" ? "registry-1.docker.io" : domain; }
 
-bool is_of_this_machine(const asio::ip::address& address) {
-  if (address.is_v6() && address.to_v6().is_v4_mapped()) {
-    return is_of_this_machine(asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()));
+asio::ip::address plain(const asio::ip::address& address) {
+  if (!address.is_v6() || !address.to_v6().is_v4_mapped()) return address;
+  return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
+}
+
+/// Only what runs here, or beside this machine on its link, is meant by these.
+bool is_inner(const asio::ip::address& any) {
+  const asio::ip::address address = plain(any);
+  if (address.is_v6()) return address.is_loopback() || address.is_unspecified() || address.to_v6().is_link_local();
+  const auto bytes = address.to_v4().to_bytes();
+  return bytes[0] == 0 || bytes[0] == 127 || (bytes[0] == 169 && bytes[1] == 254);
+}
+
+std::vector<asio::ip::address> addresses_of_interfaces() {
+  ifaddrs* first = nullptr;
+  if (::getifaddrs(&first) != 0) throw from_errno(errno, "list the addresses of this machine");
+  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(first, &::freeifaddrs);
+  std::vector<asio::ip::address> all;
+  for (const ifaddrs* at = first; at != nullptr; at = at->ifa_next) {
+    if (at->ifa_addr == nullptr) continue;
+    if (at->ifa_addr->sa_family == AF_INET) {
+      sockaddr_in v4{};
+      std::memcpy(&v4, at->ifa_addr, sizeof v4);
+      all.emplace_back(asio::ip::address_v4(ntohl(v4.sin_addr.s_addr)));
+    } else if (at->ifa_addr->sa_family == AF_INET6) {
+      sockaddr_in6 v6{};
+      std::memcpy(&v6, at->ifa_addr, sizeof v6);
+      asio::ip::address_v6::bytes_type bytes{};
+      std::memcpy(bytes.data(), &v6.sin6_addr, bytes.size());
+      all.emplace_back(asio::ip::address_v6(bytes));
+    }
   }
-  return address.is_loopback() || address.is_unspecified() || (address.is_v4() && address.to_v4().to_bytes()[0] == 127) ||
-         (address.is_v4() && address.to_v4().to_bytes()[0] == 169 && address.to_v4().to_bytes()[1] == 254) ||
-         (address.is_v6() && address.to_v6().is_link_local());
+  return all;
+}
+
+/// Whether one of these is an address of this machine's interfaces. They come and go with networks, so they are asked for each time.
+bool any_of_interfaces(const std::vector<asio::ip::address>& addresses) {
+  const auto own = addresses_of_interfaces();
+  return std::ranges::any_of(addresses, [&](const auto& address) { return std::ranges::find(own, plain(address)) != own.end(); });
 }
 
 /// By name: what a name leads to is its owner's word, which decides nothing.
@@ -46,6 +82,11 @@ bool is_loopback(const RegistryUrl& url) {
   boost::system::error_code error;
   const auto address = asio::ip::make_address(url.host, error);
   return url.host == "localhost" || (!error && address.is_loopback());
+}
+
+bool equal_hosts(std::string_view one, std::string_view other) {
+  const auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
+  return std::ranges::equal(one, other, {}, lower, lower);
 }
 
 Task<void> look_up(std::string host, std::vector<asio::ip::address>* found) {
@@ -142,6 +183,10 @@ bool RegistryClient::is_insecure(const RegistryUrl& url) const {
                              [&](const std::string& name) { return name == url.host || name == fmt::format("{}:{}", url.host, url.port); });
 }
 
+void RegistryClient::refuse_plain(const RegistryUrl& from, const RegistryUrl& to) const {
+  if (from.tls && !to.tls && !is_insecure(to)) throw Error::forbidden("{} redirects from HTTPS to HTTP", from.origin());
+}
+
 std::vector<RegistryUrl> RegistryClient::candidates() const {
   std::vector<RegistryUrl> all{RegistryUrl::of_host(host_of(domain_), true)};
   if (is_insecure(all.front())) all.push_back(RegistryUrl::of_host(host_of(domain_), false));
@@ -157,9 +202,8 @@ Task<std::shared_ptr<net::HttpClient>> RegistryClient::client_of(RegistryUrl url
   if (known) co_return known;
   std::vector<asio::ip::address> addresses;
   co_await with_deadline(look_up(url.host, &addresses), Deadline::in(options_.answer), "lookup of " + url.host);
-  const bool leads_here = std::ranges::any_of(addresses, is_of_this_machine);
-  const bool is_registry = url.host == base_.host && url.port == base_.port;
-  if (leads_here && !is_registry && !is_local_) {
+  const bool is_open = is_local_ || url.origin() == base_.origin();
+  if (!is_open && (std::ranges::any_of(addresses, is_inner) || (!is_on_interface_ && any_of_interfaces(addresses)))) {
     throw Error::forbidden("the registry {} leads to {}, an address of this machine", domain_, url.origin());
   }
   net::ClientOptions client{.host_header = url.authority(), .connect_timeout = options_.answer};
@@ -226,7 +270,7 @@ Task<std::unique_ptr<net::ClientStream>> RegistryClient::send(Call call) {
     if (!redirected || !follows) co_return stream;
     if (++redirects > kMaxRedirects) throw Error::internal("stopped after {} redirects of {}", kMaxRedirects, call.url.str());
     const RegistryUrl next = url.resolve(*location);
-    if (url.tls && !next.tls && !is_insecure(next)) throw Error::forbidden("{} redirects from HTTPS to HTTP", url.origin());
+    refuse_plain(url, next);
     url = next;
   }
 }
@@ -264,6 +308,9 @@ Task<void> RegistryClient::connect() {
       std::ignore = co_await read_body(stream.get(), kMaxErrorBody, Deadline::in(options_.answer));
       const auto header = stream->head().headers.find("WWW-Authenticate");
       if (stream->head().status == 401 && header) set_challenge(*header);
+      // The address that answered, not another look-up of its name, which might say something else by now.
+      const auto client = co_await client_of(base_);
+      is_on_interface_ = any_of_interfaces({asio::ip::make_address(client->address().host)});
       co_return;
     } catch (const Error& reason) {
       if (reason.code() == ErrorCode::cancelled) throw;
@@ -294,7 +341,11 @@ Task<std::string> RegistryClient::fetch_token(std::string scope, bool offline, s
   const auto asked = challenge();
   if (!asked) throw Error::internal("the registry {} asks for no token", domain_);
   const RegistryUrl realm = base_.resolve(asked->parameter("realm"));
+  const bool has_secret = credentials_.has_password() || !credentials_.identity_token.empty();
   if (base_.tls && !realm.tls && !is_insecure(realm)) throw Error::forbidden("the token server of {} speaks plain HTTP", domain_);
+  if (has_secret && !realm.tls && !equal_hosts(realm.host, base_.host)) {
+    throw Error::forbidden("the credentials of {} are not sent to its token server {}, which speaks plain HTTP", domain_, realm.origin());
+  }
   std::string query = "service=" + encode_query(asked->parameter("service"));
   if (!scope.empty()) query += "&scope=" + encode_query(scope);
   net::ClientRequest request;
@@ -347,6 +398,10 @@ Task<std::string> RegistryClient::log_in() {
 }
 
 Task<FetchedManifest> RegistryClient::manifest(std::string repository, std::string reference) {
+  const auto wanted = Digest::find(reference);
+  if (!wanted && reference.contains(':')) {  // a digest that cannot be checked: no tag has a colon
+    throw Error::invalid_argument("unsupported digest algorithm {}", reference.substr(0, reference.find(':')));
+  }
   Call call{.url = base_.at(repository_path(repository, "manifests/" + reference)), .scope = scope_of(repository, "pull")};
   call.headers.add("Accept", kManifestTypes);
   const auto stream = co_await expect(std::move(call), {200});
@@ -354,7 +409,7 @@ Task<FetchedManifest> RegistryClient::manifest(std::string repository, std::stri
   std::string type(stream->head().headers.find("Content-Type").value_or(""));
   type.resize(std::min(type.find(';'), type.size()));
   const Digest digest = Digest::of(raw);
-  if (const auto wanted = Digest::find(reference); wanted && *wanted != digest) {
+  if (wanted && *wanted != digest) {
     throw Error::internal("manifest verification failed for digest {}", reference);
   }
   if (type.starts_with("text/")) throw Error::internal("error parsing manifest: the registry answered {} in place of a manifest", type);
@@ -406,7 +461,9 @@ Task<BlobUpload> RegistryClient::begin_upload(std::string repository, Digest dig
   if (stream->head().status == 201) co_return BlobUpload{.is_mounted = true, .location = {}};
   const auto location = stream->head().headers.find("Location");
   if (!location) throw Error::internal("the registry does not say where to upload to");
-  co_return BlobUpload{.is_mounted = false, .location = base_.at(repository_path(repository, rest)).resolve(*location)};
+  RegistryUrl to = base_.at(repository_path(repository, rest)).resolve(*location);
+  refuse_plain(base_, to);
+  co_return BlobUpload{.is_mounted = false, .location = std::move(to)};
 }
 
 Task<std::unique_ptr<net::ClientStream>> RegistryClient::open_upload(std::string repository, BlobUpload upload) {
@@ -428,6 +485,7 @@ Task<void> RegistryClient::finish_upload(std::string repository, std::unique_ptr
     throw RegistryError(code, std::move(refusal));
   }
   RegistryUrl url = upload.location.resolve(body->head().headers.find("Location").value_or(upload.location.str()));
+  refuse_plain(upload.location, url);
   url.target += (url.target.contains('?') ? "&" : "?") + std::string("digest=") + encode_query(digest.str());
   std::ignore = co_await expect({.method = net::Method::put, .url = url, .scope = scope_of(repository, "pull,push")}, {201, 204});
 }

@@ -21,8 +21,9 @@
 //
 // A registry is not trusted. It can hang (every step has a deadline), send without end (documents are bounded, blobs end at the size their
 // manifest gave), answer anything (digests are checked by whoever reads a blob, here for documents), and lead elsewhere: a redirect or a
-// token server is followed a few times, never with the credentials meant for the registry, and never from a registry on another machine
-// to an address of this one.
+// token server is followed, a redirect a few times and without the credentials. From a registry on another machine neither leads to
+// loopback, to a link-local address or to one of this machine's interfaces; other private ranges are open, company registries live there.
+// HTTPS does not lead to HTTP, and over HTTP credentials go to the registry's own host only.
 
 namespace sockerless::oci {
 
@@ -106,6 +107,8 @@ class RegistryClient {
 
   std::vector<RegistryUrl> candidates() const;
   bool is_insecure(const RegistryUrl& url) const;
+  /// @errors forbidden: HTTPS would lead to HTTP.
+  void refuse_plain(const RegistryUrl& from, const RegistryUrl& to) const;
   Task<std::shared_ptr<net::HttpClient>> client_of(RegistryUrl url);
   Task<std::unique_ptr<net::ClientStream>> send(Call call);
   Task<std::unique_ptr<net::ClientStream>> send_once(RegistryUrl url, net::ClientRequest request, net::BodyMode mode);
@@ -120,7 +123,8 @@ class RegistryClient {
   const RegistryCredentials credentials_;
   const RegistryOptions options_;
   RegistryUrl base_;
-  bool is_local_ = false;  ///< the registry is on this machine
+  bool is_local_ = false;         ///< the registry is named by a loopback address: it may lead anywhere
+  bool is_on_interface_ = false;  ///< it answered at an address of this machine's interfaces: it may lead to the others
   // Any thread.
   Guarded<std::optional<RegistryChallenge>> challenge_;
   Guarded<std::map<std::string, std::shared_ptr<net::HttpClient>>> clients_;  // by origin

@@ -1,10 +1,14 @@
 #include "oci/spool.hpp"
 
+#include <cerrno>
 #include <memory>
 #include <utility>
 #include <vector>
 
+#include <sys/statvfs.h>
+
 #include "base/byte_stream.hpp"
+#include "base/error.hpp"
 
 namespace sockerless::oci {
 
@@ -45,6 +49,14 @@ Task<Blob> spool(BlockingPool* pool, ByteSource* stream, std::string directory) 
     piece.clear();
   }
   co_return co_await run_blocking(*pool, [&] { return Blob::whole(file); });
+}
+
+std::uint64_t blocking_room_in(const std::string& directory) {
+  constexpr std::uint64_t kReserve = 256UL << 20;
+  struct statvfs status{};
+  if (::statvfs(directory.c_str(), &status) != 0) throw from_errno(errno, "ask for the free space of " + directory);
+  const std::uint64_t free = static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
+  return free > kReserve ? free - kReserve : free / 2;
 }
 
 }  // namespace sockerless::oci

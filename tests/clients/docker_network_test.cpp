@@ -153,6 +153,24 @@ TEST_P(DockerNetwork, NetworksAreKeptApart) {
   EXPECT_THAT(get({"exec", "two", "ip", "route"}), Not(HasSubstr("default")));
 }
 
+TEST_P(DockerNetwork, AnInternalNetworkAnswersItsOwnNamesOnly) {
+  get({"network", "create", "--internal", "blue"});
+  sleeper("one", {"--network", "blue", "--dns", "192.0.2.53"});
+  sleeper("two", {"--network", "blue"});
+  for (const char* from : {"one", "two"}) {
+    EXPECT_NE(run({"exec", from, "timeout", "2", "nslookup", "outside.example"}).exit_code, 0) << from;
+    EXPECT_TRUE(reaches(from, from == std::string("one") ? "two" : "one")) << "names inside are told, also after one outside";
+  }
+}
+
+TEST_P(DockerNetwork, ANetworkWithoutIccKeepsItsContainersApart) {
+  get({"network", "create", "-o", "com.docker.network.bridge.enable_icc=false", "apart"});
+  sleeper("one", {"--network", "apart"});
+  sleeper("two", {"--network", "apart"});
+  EXPECT_FALSE(reaches("one", address_of("two", "apart")));
+  EXPECT_TRUE(reaches("one", inspect("one", "{{(index .NetworkSettings.Networks \"apart\").Gateway}}")));
+}
+
 TEST_P(DockerNetwork, ARunningContainerIsConnectedAndDisconnected) {
   get({"network", "create", "red"});
   get({"network", "create", "blue"});

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <chrono>
 #include <optional>
 
@@ -10,7 +9,6 @@
 #include <fmt/format.h>
 #include <fnmatch.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "backends/local/dockerfile_lines.hpp"
@@ -28,22 +26,14 @@ namespace {
 
 constexpr std::uint64_t kMaxDockerfile = 8UL << 20;
 constexpr std::uint64_t kMaxEntries = 4'000'000;
-constexpr std::uint64_t kSpareBytes = 256UL << 20;
 constexpr int kMaxRedirects = 10;
 constexpr auto kFetchTime = std::chrono::minutes(10);
-
-/// What the disk has, with some left for everybody else: a context that unpacks to more is refused before the disk is full.
-std::uint64_t room_in(const std::string& directory) {
-  struct statvfs status{};
-  if (::statvfs(directory.c_str(), &status) != 0) throw from_errno(errno, "ask for the free space of " + directory);
-  const std::uint64_t free = static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
-  return free > kSpareBytes ? free - kSpareBytes : free / 2;
-}
+constexpr auto kStallTime = std::chrono::seconds(60);  // a body from which nothing comes is given up
 
 void blocking_unpack(const oci::Blob& blob, const std::string& directory) {
   const auto source = blob.open();
   oci::UnpackOptions options;
-  options.max_bytes = room_in(directory);
+  options.max_bytes = oci::blocking_room_in(directory);
   options.max_entries = kMaxEntries;
   options.last_padding = oci::LastPadding::optional;
   options.climbing_symlinks = true;  // a link out of the context is no crime: a build reads it within the context
@@ -85,15 +75,43 @@ std::optional<Url> parse_url(std::string_view text) {
   return url;
 }
 
+/// A stream that fails once it is longer than the disk has room for.
+class BoundedSource final : public ByteSource {
+ public:
+  BoundedSource(ByteSource& source, std::uint64_t limit) : source_(source), limit_(limit) {}
+  Task<std::span<const std::byte>> next() override {
+    const auto bytes = co_await source_.next();
+    taken_ += bytes.size();
+    if (taken_ > limit_) throw Error::too_large("the build context is larger than {} bytes", limit_);
+    co_return bytes;
+  }
+
+ private:
+  ByteSource& source_;
+  const std::uint64_t limit_;
+  std::uint64_t taken_ = 0;
+};
+
+Task<oci::Blob> spool_bounded(BlockingPool* pool, ByteSource* source, std::string directory) {
+  const std::uint64_t limit = co_await run_blocking(*pool, [&] { return oci::blocking_room_in(directory); });
+  BoundedSource bounded(*source, limit);
+  co_return co_await oci::spool(pool, &bounded, directory);
+}
+
 class FetchedBody final : public ByteSource {
  public:
   explicit FetchedBody(net::ClientStream& stream) : stream_(stream) {}
   Task<std::span<const std::byte>> next() override {
-    const std::size_t count = co_await stream_.read_some(buffer_);
+    std::size_t count = 0;
+    co_await with_deadline(read(&stream_, buffer_, &count), Deadline::in(kStallTime), "the download");
     co_return std::span<const std::byte>(buffer_).first(count);
   }
 
  private:
+  static Task<void> read(net::ClientStream* stream, std::span<std::byte> buffer, std::size_t* count) {
+    *count = co_await stream->read_some(buffer);
+  }
+
   net::ClientStream& stream_;
   std::array<std::byte, 64UL * 1024> buffer_{};
 };
@@ -126,7 +144,7 @@ Task<Fetched> fetch_once(BlockingPool* pool, Url url, std::string remote, std::s
   }
   fetched.content_type = std::string(head.headers.find("Content-Type").value_or(""));
   FetchedBody body(*stream);
-  fetched.blob = co_await oci::spool(pool, &body, directory);
+  fetched.blob = co_await spool_bounded(pool, &body, directory);
   co_return fetched;
 }
 
@@ -158,7 +176,7 @@ Task<void> open_remote(BlockingPool* pool, std::string remote, std::string direc
   try {
     fetched = co_await fetch(pool, remote, directory);
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::unavailable) throw;
+    if (error.code() != ErrorCode::unavailable && error.code() != ErrorCode::deadline_exceeded) throw;
     failure = error;
   }
   if (failure) {
@@ -213,7 +231,7 @@ std::optional<std::string> read_file(const oci::RootedDir& context, const std::s
 
 Task<void> open_context(BlockingPool* pool, std::string remote, std::unique_ptr<ByteSource> body, std::string directory) {
   if (!remote.empty() && remote != "client-session") co_return co_await open_remote(pool, std::move(remote), std::move(directory));
-  const oci::Blob blob = co_await oci::spool(pool, body.get(), directory);
+  const oci::Blob blob = co_await spool_bounded(pool, body.get(), directory);
   if (blob.size > 0) co_await run_blocking(*pool, [&] { blocking_unpack(blob, directory); });
 }
 

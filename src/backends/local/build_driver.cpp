@@ -198,7 +198,9 @@ class LocalBuilder final : public BuildDriver {
     for (const auto& flag : storage_.isolation()) flags.push_back(flag);
     flags.insert(flags.end(),
                  {"--ignorefile", storage_.ignore_file(), "--iidfile", job->work + "/id", "-f", dockerfile, job->work + "/context"});
-    const int exit_code = co_await run_confined(&pool_, storage_.command(job->work, "build", std::move(flags)),
+    ConfinedCommand command = storage_.command(job->work, "build", std::move(flags));
+    for (auto& variable : build_environment(job->spec)) command.environment.push_back(std::move(variable));
+    const int exit_code = co_await run_confined(&pool_, std::move(command),
                                                 [output, progress](std::string_view piece) { return show(output->feed(piece), progress); });
     co_await show(output->finish(exit_code != 0), progress);
     if (exit_code == 0) co_return;
@@ -286,8 +288,18 @@ class LocalBuilder final : public BuildDriver {
     });
     if (!cleared && untidy_) {
       const std::string work = co_await run_blocking(pool_, [this] { return storage_.blocking_make_work(); });
-      co_await run_quietly(storage_.command(work, "rm", {"--all"}));
+      std::exception_ptr failure;
+      try {
+        co_await run_quietly(storage_.command(work, "rm", {"--all"}));
+      } catch (...) {
+        failure = std::current_exception();
+      }
+      // Only then: a cancellation that comes later is for the build that follows.
+      if (failure && error_of(failure).code() == ErrorCode::cancelled) {
+        co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+      }
       co_await run_blocking(pool_, [this, work] { storage_.blocking_remove_work(work); });
+      if (failure) std::rethrow_exception(failure);
     }
     untidy_ = false;
   }

@@ -107,11 +107,12 @@ BuildPlan make_plan(const Dockerfile& file, std::size_t target, const BuildArgum
                     const std::map<std::string, std::string>& image_ids, const std::map<std::string, std::string>& labels) {
   BuildPlan plan;
   for (const auto& instruction : file.preamble()) plan.preamble.push_back(instruction.text);
+  const auto bases = file.base_images(target, arguments);
   for (std::size_t i = 0; i <= target; ++i) {
     std::vector<std::string> steps;
     for (const auto& instruction : file.stages()[i].instructions) steps.push_back(instruction.text);
     plan.stages.push_back(std::move(steps));
-    if (const auto name = file.base_image(i, arguments)) plan.base_images[i] = image_ids.at(*name);
+    if (bases[i]) plan.base_images[i] = image_ids.at(*bases[i]);
   }
   if (!labels.empty()) {
     std::string text = "LABEL";

@@ -31,7 +31,11 @@ cgroup_manager = "cgroupfs"
 hooks_dir = []
 )";
 constexpr std::string_view kRegistriesConf = "unqualified-search-registries = []\n";
-constexpr std::string_view kPolicy = R"({"default": [{"type": "insecureAcceptAnything"}]})";
+// A build may be made from nothing but what is in this store, whatever name gets through to buildah, and however: an ONBUILD of a base
+// image, say. buildah never asks a policy about its own store. A policy cannot name one archive, so what takes a base over has its own.
+constexpr std::string_view kPolicy = R"({"default": [{"type": "reject"}]})";
+constexpr std::string_view kPullPolicy =
+    R"({"default": [{"type": "reject"}], "transports": {"docker-archive": {"": [{"type": "insecureAcceptAnything"}]}}})";
 constexpr std::string_view kStorageConf = "[storage]\ndriver = \"overlay\"\n";
 
 void make_directory(const std::string& path) {
@@ -69,6 +73,7 @@ BuildStorage BuildStorage::blocking_open(const std::string& directory, const std
   write_file(directory + "/registries.conf", kRegistriesConf);
   write_file(directory + "/storage.conf", kStorageConf);
   write_file(directory + "/policy.json", kPolicy);
+  write_file(directory + "/pull-policy.json", kPullPolicy);
   write_file(directory + "/ignore", "");
   return BuildStorage(directory, pick_runtime(runtime));
 }
@@ -128,7 +133,8 @@ ConfinedCommand BuildStorage::command(const std::string& work, const std::string
                          "CONTAINERS_REGISTRIES_CONF=" + directory_ + "/registries.conf",
                          "CONTAINERS_STORAGE_CONF=" + directory_ + "/storage.conf"};
   command.arguments = {buildah, "--root", directory_ + "/storage", "--runroot", work + "/run", "--storage-driver", "overlay", name};
-  if (name != "rm") command.arguments.insert(command.arguments.end(), {"--signature-policy", directory_ + "/policy.json"});
+  const char* policy = name == "pull" ? "/pull-policy.json" : "/policy.json";
+  if (name != "rm") command.arguments.insert(command.arguments.end(), {"--signature-policy", directory_ + policy});
   command.arguments.insert(command.arguments.end(), std::make_move_iterator(arguments.begin()), std::make_move_iterator(arguments.end()));
   return command;
 }

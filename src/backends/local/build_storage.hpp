@@ -12,7 +12,7 @@
 
 // Where buildah works, below `build/` of the state directory, mode 0700:
 //
-//   containers.conf registries.conf policy.json ignore   written anew at each start: buildah reads these and none of the machine's
+//   *.conf *policy.json ignore   written anew at each start: buildah reads these and none of the machine's
 //   storage/       its image store: bases that were handed over, and the steps of builds, kept for later ones
 //   bases/<hex>    the bases; when the daemon has lost one of them, all of storage/ goes
 //   work/<n>/      one build: context, Dockerfile, mounts, result. Emptied at start

@@ -1,5 +1,6 @@
 #include "backends/local/container_files.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <utility>
@@ -7,12 +8,15 @@
 #include <boost/asio/post.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "backends/local/container_view.hpp"
 #include "backends/local/init_layer.hpp"
 #include "backends/local/layer_changes.hpp"
+#include "backends/local/mount_sources.hpp"
 #include "backends/local/user_lookup.hpp"
+#include "backends/local/volume_mounts.hpp"
 #include "base/error.hpp"
 #include "engine/drivers.hpp"
 #include "oci/feed.hpp"
@@ -45,7 +49,12 @@ class LocalContainerFiles final : public ContainerFiles {
 
   /// Unmounting may sync a file system.
   ~LocalContainerFiles() override {
-    if (view_) asio::post(pool_.executor(), [view = std::move(view_), root = std::move(root_)]() {});
+    if (!view_) return;
+    asio::post(pool_.executor(), [view = std::move(view_), root = std::move(root_), held = std::move(held_)]() mutable {
+      root = oci::RootedDir(UniqueFd());
+      view.reset();
+      held.reset();
+    });
   }
   LocalContainerFiles(const LocalContainerFiles&) = delete;
   LocalContainerFiles& operator=(const LocalContainerFiles&) = delete;
@@ -96,7 +105,10 @@ class LocalContainerFiles final : public ContainerFiles {
       root_ = oci::RootedDir(UniqueFd());
       view_.reset();
     });
+    held_.reset();
   }
+
+  void keep(std::shared_ptr<void> held) override { held_ = std::move(held); }
 
  private:
   oci::RootedDir another_root() const { return oci::RootedDir(duplicate(view_->root)); }
@@ -104,10 +116,26 @@ class LocalContainerFiles final : public ContainerFiles {
   BlockingPool& pool_;
   std::unique_ptr<ContainerView> view_;  // null: closed
   oci::RootedDir root_;
+  std::shared_ptr<void> held_;  // goes after the view, on whatever thread that ends
 };
 
+/// What the mounts stand on, mounted in the calling thread's namespace: volumes with options, parts of volumes, images.
+std::vector<MountSpec> blocking_sources_in_view(const WorkloadSpec& spec, const std::string& directory, const FileHost& host) {
+  for (const MountSpec& mount : spec.mounts) {
+    if (mount.kind == MountSpec::Kind::volume && !mount.volume_name.empty())
+      blocking_mount_volume(fmt::format("{}/{}", host.volumes, mount.volume_name));
+  }
+  if (std::ranges::none_of(spec.mounts, needs_helper_mount)) return spec.mounts;
+  const std::string helpers = fmt::format("{}/{}", directory, kHelperMounts);
+  fs::create_directories(helpers);
+  // Covered, so that the folders to mount on do not stay in the container's directory either.
+  if (::mount("tmpfs", helpers.c_str(), "tmpfs", 0, "mode=0700") != 0) throw from_errno(errno, "mount a file system at " + helpers);
+  return blocking_mount_sources(spec.mounts, directory, *host.layers);
+}
+
 /// A stopped container's mounts: volumes and binds, then the three network files where it has them. tmpfs mounts are empty then.
-std::vector<ViewMount> mounts_of(const WorkloadSpec& spec, const std::string& directory) {
+/// Mounts what they stand on in the calling thread's namespace.
+std::vector<ViewMount> blocking_mounts_of(const WorkloadSpec& spec, const std::string& directory, const FileHost& host) {
   std::vector<ViewMount> mounts;
   std::error_code error;
   for (const char* name : {"resolv.conf", "hostname", "hosts"}) {
@@ -116,7 +144,7 @@ std::vector<ViewMount> mounts_of(const WorkloadSpec& spec, const std::string& di
     const bool taken = std::ranges::any_of(spec.mounts, [&](const MountSpec& mount) { return mount.destination == destination; });
     if (!taken && fs::exists(source, error)) mounts.push_back({std::move(source), std::move(destination), false, false});
   }
-  for (const MountSpec& mount : spec.mounts) {
+  for (const MountSpec& mount : blocking_sources_in_view(spec, directory, host)) {
     if (mount.kind == MountSpec::Kind::tmpfs || !fs::exists(mount.source, error)) continue;
     mounts.push_back({mount.source, mount.destination, mount.read_only, mount.kind == MountSpec::Kind::volume && mount.copy_from_image});
   }
@@ -127,9 +155,12 @@ class LocalFileDriver final : public FileDriver {
  public:
   explicit LocalFileDriver(FileHost host) : host_(std::move(host)) {}
 
-  Task<std::unique_ptr<ContainerFiles>> open(WorkloadSpec spec, FileAccess access) override {
+  Task<OpenedFiles> open(WorkloadSpec spec, FileAccess access) override {
     const auto pid = co_await host_.settled_pid(spec.id);
-    ContainerView view = co_await run_blocking(host_.pool, [this, &spec, access, pid] {
+    bool may_take_minutes = false;
+    if (!pid && access != FileAccess::own_root)
+      may_take_minutes = co_await has_volumes_with_options(host_.pool, host_.volumes, spec.mounts);
+    ContainerView view = co_await run_blocking_with_volumes(host_.pool, may_take_minutes, [this, &spec, access, pid] {
       const std::string directory = host_.directory(spec.id);
       if (!pid) return blocking_view_stopped(make_plan(spec, directory, access));
       // The host's own mount of its root has none of the mounts inside.
@@ -139,7 +170,7 @@ class LocalFileDriver final : public FileDriver {
     auto files = std::make_unique<LocalContainerFiles>(host_.pool, std::move(view));
     // Only now is it sure whose process that was.
     if (pid && (co_await host_.settled_pid(spec.id)) != pid) throw Error::conflict("Container {} is not running", spec.id.str());
-    co_return files;
+    co_return OpenedFiles{std::move(files), pid.has_value()};
   }
 
   Task<std::vector<api::FilesystemChange>> changes(WorkloadSpec spec) override {
@@ -167,6 +198,7 @@ class LocalFileDriver final : public FileDriver {
     return blocking_lower_layers(directory, host_.layers->blocking_layer_folders(spec.image_id));
   }
 
+  /// @param spec  outlives the plan.
   ViewPlan make_plan(const WorkloadSpec& spec, const std::string& directory, FileAccess access) const {
     ViewPlan plan{.lower = lower_of(spec, directory),
                   .upper = directory + "/upper",
@@ -174,7 +206,7 @@ class LocalFileDriver final : public FileDriver {
                   .mount_point = directory + "/rootfs",
                   .mounts = {},
                   .writable = access == FileAccess::write};
-    if (access != FileAccess::own_root) plan.mounts = mounts_of(spec, directory);
+    if (access != FileAccess::own_root) plan.mounts = [this, &spec, directory] { return blocking_mounts_of(spec, directory, host_); };
     return plan;
   }
 

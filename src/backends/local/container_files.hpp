@@ -16,6 +16,7 @@ namespace sockerless::local {
 struct FileHost {
   std::shared_ptr<LayerSource> layers;  ///< shared with the image driver
   BlockingPool& pool;
+  std::string volumes;  ///< the folder of all volumes
   /// Where a container has its files. @errors not_found.
   std::function<std::string(ContainerId)> directory;
   /// Its first process; nothing when it does not run, and then nothing of its last run is mounted any more.

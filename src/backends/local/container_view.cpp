@@ -57,15 +57,16 @@ bool is_folder(const std::string& path) {
 
 class Assembly {
  public:
-  explicit Assembly(const ViewPlan& plan) : plan_(plan) {
-    for (const ViewMount& mount : plan.mounts) mounts_.emplace(std::ranges::count(mount.destination, '/'), mount);
-  }
+  explicit Assembly(const ViewPlan& plan) : plan_(plan) {}
 
   ContainerView put_together() {
     if (::unshare(CLONE_NEWNS) != 0) throw from_errno(errno, "make a mount namespace");
     if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) throw from_errno(errno, "make the mounts private");
     ContainerView view;
     view.mount_namespace = blocking_open("/proc/thread-self/ns/mnt", O_RDONLY);
+    if (plan_.mounts) {
+      for (ViewMount& mount : plan_.mounts()) mounts_.emplace(std::ranges::count(mount.destination, '/'), std::move(mount));
+    }
     if (plan_.writable || !mount_read_only()) mount_writable();
     for (const auto& [depth, mount] : mounts_) bind(mount);
     enter_root();
@@ -80,8 +81,8 @@ class Assembly {
     if (!plan_.upper.empty()) layers.insert(layers.begin(), plan_.upper);
     blocking_mount_layers(layers, plan_.mount_point);
     const oci::RootedDir root(open_path(plan_.mount_point));
-    const auto has_place = [&](const ViewMount& mount) { return static_cast<bool>(root.open(below_root(mount.destination), O_PATH)); };
-    if (std::ranges::all_of(plan_.mounts, has_place)) return true;
+    const auto has_place = [&](const auto& at) { return static_cast<bool>(root.open(below_root(at.second.destination), O_PATH)); };
+    if (std::ranges::all_of(mounts_, has_place)) return true;
     ::umount2(plan_.mount_point.c_str(), MNT_DETACH);
     return false;
   }

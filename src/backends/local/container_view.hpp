@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -34,7 +35,9 @@ struct ViewPlan {
   std::string upper;               ///< empty: to be seen without the writable layer
   std::string work;
   std::string mount_point;  ///< a folder
-  std::vector<ViewMount> mounts;
+  /// Gives the mounts; may be empty. Called in the tree's mount namespace: what it mounts itself, for the sources to be there, goes with
+  /// it.
+  std::function<std::vector<ViewMount>()> mounts;
   bool writable = false;
 };
 

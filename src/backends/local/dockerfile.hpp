@@ -20,7 +20,6 @@ struct Instruction {
   std::string text;                ///< continued lines joined: what a build shows as the step
   std::string arguments;           ///< after the keyword and the flags
   std::vector<std::string> flags;  ///< "--from=a"
-  std::string raw;                 ///< the lines as they stand in the file
   std::size_t line = 0;            ///< where it begins, counted from 1
 };
 
@@ -46,12 +45,20 @@ class Dockerfile {
   /// The image a stage is made from; nothing for "scratch" and for another stage.
   /// @errors invalid_argument: it comes to nothing once variables are replaced.
   std::optional<std::string> base_image(std::size_t stage, const BuildArguments& arguments) const;
+  /// The same for every stage up to `target`.
+  std::vector<std::optional<std::string>> base_images(std::size_t target, const BuildArguments& arguments) const;
   /// Every image that the stages up to `target` name, in FROM and in "--from=", each once, in order.
   std::vector<std::string> images(std::size_t target, const BuildArguments& arguments) const;
-  /// The file with each of these names replaced.
+  /// The file with each of these names replaced, an instruction a line: what it is to a builder is what it was to us.
   std::string with_images(const std::map<std::string, std::string>& replacements, const BuildArguments& arguments) const;
 
  private:
+  std::optional<std::string> image_name(std::size_t stage, std::string name) const;
+  std::string base_name(std::size_t stage, const std::map<std::string, std::string>& known) const;
+  std::string from_line(std::size_t stage, const std::map<std::string, std::string>& known,
+                        const std::map<std::string, std::string>& replacements) const;
+  std::string line_of(const Instruction& instruction, std::size_t stage, const std::map<std::string, std::string>& replacements) const;
+  char escape() const { return directives_.empty() ? '\\' : '`'; }
   bool names_stage(std::string_view reference, std::size_t before) const;
   std::optional<std::string> source_image(const std::string& flag, std::size_t stage) const;
   std::map<std::string, std::string> variables(const BuildArguments& arguments) const;
@@ -62,7 +69,8 @@ class Dockerfile {
   std::vector<BuildStage> stages_;
 };
 
-/// Replaces $x, ${x}, ${x:-y} and ${x:+y}. @errors invalid_argument: a form that is none of these.
+/// Replaces $x, ${x}, ${x:-y} and ${x:+y}. @errors invalid_argument: a form that is none of these, more than 32 in one another, a result of
+/// more than 64 KiB.
 std::string replace_variables(std::string_view text, const std::map<std::string, std::string>& variables, char escape);
 
 /// The words of a list: a JSON array of strings where it is one, else what whitespace separates.

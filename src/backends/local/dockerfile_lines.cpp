@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::string_view kSpace = " \t\r\n\v\f";
 constexpr std::size_t kMaxLine = 65535;
+constexpr std::size_t kMaxJoined = 1UL << 20;
+constexpr std::size_t kLongestWritten = 32UL * 1024;
 
 std::string_view trim_left(std::string_view text) {
   const std::size_t start = text.find_first_not_of(kSpace);
@@ -35,20 +37,6 @@ std::optional<Directive> read_directive(std::string_view line) {
   return Directive{std::move(name), std::string(trim(line.substr(equals + 1)))};
 }
 
-/// Cuts keyword and flags off the joined text.
-void take_apart(Instruction& instruction) {
-  std::string_view rest = instruction.text;
-  instruction.keyword = upper_word(rest);
-  rest = trim_left(rest.substr(std::min(rest.find_first_of(kSpace), rest.size())));
-  while (rest.starts_with("--")) {
-    const std::size_t end = std::min(rest.find_first_of(kSpace), rest.size());
-    if (end == 2) break;
-    instruction.flags.emplace_back(rest.substr(0, end));
-    rest = trim_left(rest.substr(end));
-  }
-  instruction.arguments = std::string(trim(rest));
-}
-
 }  // namespace
 
 std::string_view trim(std::string_view text) {
@@ -71,6 +59,33 @@ std::string upper_word(std::string_view text) {
   std::string word(text.substr(0, std::min(text.find_first_of(kSpace), text.size())));
   std::ranges::transform(word, word.begin(), [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
   return word;
+}
+
+void take_apart(Instruction& instruction) {
+  std::string_view rest = instruction.text;
+  instruction.keyword = upper_word(rest);
+  rest = trim_left(rest.substr(std::min(rest.find_first_of(kSpace), rest.size())));
+  while (rest.starts_with("--")) {
+    const std::size_t end = std::min(rest.find_first_of(kSpace), rest.size());
+    if (end == 2) break;
+    instruction.flags.emplace_back(rest.substr(0, end));
+    rest = trim_left(rest.substr(end));
+  }
+  instruction.arguments = std::string(trim(rest));
+}
+
+std::string lines_of(std::string_view text, char escape) {
+  const auto is_plain = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; };
+  std::string lines;
+  while (text.size() > kLongestWritten) {
+    // Within a word: white space and comments at the start of a line could read as something else.
+    std::size_t end = kLongestWritten;
+    while (end > 1 && !(is_plain(text[end - 1]) && is_plain(text[end]))) --end;
+    if (end <= 1) throw Error::invalid_argument("failed to parse Dockerfile: an instruction of {} bytes without a word", text.size());
+    lines.append(text.substr(0, end)).append({escape, '\n'});
+    text.remove_prefix(end);
+  }
+  return lines.append(text) + "\n";
 }
 
 DockerfileLines::DockerfileLines(std::string_view text) : rest_(text) {
@@ -112,9 +127,12 @@ void DockerfileLines::read_directives() {
   }
 }
 
-/// Cuts the mark of a continued line off, with what follows it.
+/// Cuts the end of the line off, and the mark of a continued one with what follows it. The end is LF or CR LF: another CR is text, and a
+/// mark before it is none.
 bool DockerfileLines::take_continuation(std::string& line) const {
-  const std::size_t last = line.find_last_not_of(" \t\r\n");
+  if (line.ends_with('\n')) line.pop_back();
+  if (line.ends_with('\r')) line.pop_back();
+  const std::size_t last = line.find_last_not_of(" \t");
   if (last == std::string::npos || line[last] != escape_) return false;
   line.resize(last);
   return true;
@@ -126,20 +144,23 @@ std::optional<Instruction> DockerfileLines::next() {
   if (!line) return std::nullopt;
   Instruction instruction;
   instruction.line = line_number_;
-  instruction.raw = *line;
   std::string piece(trim_left(*line));
   bool more = take_continuation(piece);
-  instruction.text = more ? piece : std::string(trim(piece));
+  instruction.text = piece;
   while (more && (line = read_line())) {
-    instruction.raw += *line;
     if (trim(*line).empty() || is_comment(*line)) continue;
     piece = *line;
     more = take_continuation(piece);
-    while (!more && !piece.empty() && (piece.back() == '\n' || piece.back() == '\r')) piece.pop_back();
     instruction.text += piece;
+    if (instruction.text.size() > kMaxJoined) {
+      throw Error::invalid_argument("failed to parse Dockerfile: dockerfile instruction greater than max allowed size of {}", kMaxJoined);
+    }
   }
-  if (!instruction.raw.ends_with('\n')) instruction.raw += '\n';
   instruction.text = std::string(trim(instruction.text));
+  // It is written out for the builder, where this would continue it.
+  if (!more && instruction.text.ends_with(escape_)) {
+    throw Error::invalid_argument("dockerfile parse error line {}: white space after the last {}", instruction.line, escape_);
+  }
   take_apart(instruction);
   return instruction;
 }

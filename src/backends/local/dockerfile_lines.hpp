@@ -17,7 +17,7 @@ class DockerfileLines {
   explicit DockerfileLines(std::string_view text);
 
   char escape() const { return escape_; }
-  /// The next instruction; nothing at the end. @errors invalid_argument: a line of 64 KiB.
+  /// The next instruction; nothing at the end. @errors invalid_argument: a line of 64 KiB, 1 MiB of continued ones.
   std::optional<Instruction> next();
 
  private:
@@ -30,6 +30,10 @@ class DockerfileLines {
   char escape_ = '\\';
 };
 
+/// Cuts keyword and flags off the joined text.
+void take_apart(Instruction& instruction);
+/// An instruction as lines that read as it and that no reader finds too long.
+std::string lines_of(std::string_view text, char escape);
 /// What whitespace separates.
 std::vector<std::string> split_words(std::string_view text);
 /// The first word in capitals.

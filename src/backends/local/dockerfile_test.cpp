@@ -1,5 +1,9 @@
 #include "backends/local/dockerfile.hpp"
 
+#include <algorithm>
+#include <string>
+
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "base/error.hpp"
@@ -75,7 +79,7 @@ TEST(Dockerfile, NamesOfImagesAreReplacedAndNothingElse) {
       "FROM busybox AS busybox\nRUN echo busybox \\\n  busybox\nFROM busybox\nCOPY --from=alpine --chown=1 alpine /alpine\nRUN "
       "--mount=from=alpine,target=/alpine x\n";
   EXPECT_EQ(parse(text).with_images({{"busybox", "0123"}, {"alpine", "4567"}}, {}),
-            "FROM 0123 AS busybox\nRUN echo busybox \\\n  busybox\nFROM busybox\nCOPY --from=4567 --chown=1 alpine /alpine\n"
+            "FROM 0123 AS busybox\nRUN echo busybox   busybox\nFROM busybox\nCOPY --from=4567 --chown=1 alpine /alpine\n"
             "RUN --mount=from=4567,target=/alpine x\n");
 }
 
@@ -95,6 +99,76 @@ TEST(Dockerfile, VariablesHaveDefaultsAndAlternatives) {
   EXPECT_THROW(replace_variables("${a", variables, '\\'), Error);
   EXPECT_THROW(replace_variables("${a/b/c}", variables, '\\'), Error);
   EXPECT_THROW(replace_variables("${}", variables, '\\'), Error);
+}
+
+TEST(Dockerfile, ExpansionsAreBounded) {
+  std::string doubling = "ARG a0=0123456789\n";
+  for (int i = 1; i < 40; ++i) doubling += fmt::format("ARG a{0}=$a{1}$a{1}\n", i, i - 1);
+  EXPECT_THROW(parse(doubling + "FROM busybox\n").images(0, {}), Error);
+  std::string many = "ARG a=" + std::string(60'000, 'x') + "\n";
+  for (int i = 0; i < 40; ++i) many += fmt::format("ARG b{}=$a\n", i);
+  EXPECT_THROW(parse(many + "FROM busybox\n").images(0, {}), Error);
+  EXPECT_EQ(replace_variables("$a", {{"a", std::string(60'000, 'x')}}, '\\').size(), 60'000U);
+  EXPECT_THROW(replace_variables("$a$a", {{"a", std::string(60'000, 'x')}}, '\\'), Error);
+}
+
+TEST(Dockerfile, NestedSubstitutionsAreBounded) {
+  const auto nested = [](int depth) {
+    std::string text = "x";
+    for (int i = 0; i < depth; ++i) text = fmt::format("${{a:-{}}}", text);
+    return text;
+  };
+  EXPECT_EQ(replace_variables(nested(32), {}, '\\'), "x");
+  EXPECT_THROW(replace_variables(nested(33), {}, '\\'), Error);
+  EXPECT_THROW(replace_variables(nested(2'000), {}, '\\'), Error);
+}
+
+TEST(Dockerfile, AContinuedInstructionIsBounded) {
+  std::string text = "FROM busybox\nRUN x";
+  for (int i = 0; i < 40; ++i) text += "\\\n" + std::string(30'000, 'x');
+  EXPECT_EQ(refusal(text), "failed to parse Dockerfile: dockerfile instruction greater than max allowed size of 1048576");
+}
+
+TEST(Dockerfile, ALongInstructionIsWrittenInLinesThatReadAsIt) {
+  std::string text = "FROM busybox\nRUN x";
+  for (int i = 0; i < 5; ++i) text += "\\\n" + std::string(30'000, 'x') + " #";
+  const Dockerfile file = parse(text);
+  const std::string written = file.with_images({}, {});
+  EXPECT_GT(std::ranges::count(written, '\n'), 4);
+  EXPECT_EQ(parse(written).stages()[0].instructions[1].text, file.stages()[0].instructions[1].text);
+}
+
+TEST(Dockerfile, ALineEndsWithOneCarriageReturnAtMost) {
+  const Dockerfile file = parse("FROM busybox\r\nRUN a \\\r\n b\r\nRUN c\r\n");
+  ASSERT_EQ(file.stages()[0].instructions.size(), 3U);
+  EXPECT_EQ(file.stages()[0].instructions[1].text, "RUN a  b");
+  // Not continued: the builder would take what follows for an instruction.
+  EXPECT_THAT(refusal("FROM busybox\nRUN a \\\r\r\nCOPY --from=oci:/x / /\n"), testing::HasSubstr("line 2: white space after the last"));
+}
+
+TEST(Dockerfile, AFlagThatNamesAnImageIsPlain) {
+  for (const std::string_view step :
+       {"COPY --f\"rom=oci:/x\" / /", "COPY --from='oci:/x' / /", "ADD --fro\\m=oci:/x / /", "COPY --from=$X / /", "COPY --${X}=y / /",
+        "RUN --mount=\"from=oci:/x\",target=/m x", "RUN --mount=${M} x", "RUN --mount=from=a,from=oci:/x x",
+        "COPY --chown=\"1 2\" --from=oci:/x / /", "COPY --chown=1\xC2\xA0--from=oci:/x / /", "COPY \xC2\xA0--from=oci:/x / /"}) {
+    EXPECT_THAT(refusal("FROM busybox\n" + std::string(step) + "\n"), testing::StartsWith("dockerfile parse error line 2: ")) << step;
+    EXPECT_THAT(refusal("FROM busybox\nONBUILD " + std::string(step) + "\n"), testing::StartsWith("dockerfile parse error line 2: "))
+        << step;
+  }
+  EXPECT_EQ(refusal("FROM busybox\nCOPY --chown=\"1:1\" --chmod=$MODE a b\nRUN --mount=type=cache,target=/c \"$X\"\n"), "taken");
+}
+
+TEST(Dockerfile, ATriggerNamesNoImage) {
+  for (const std::string_view step : {"COPY --from=oci:/x / /", "ADD --from=a / /", "RUN --mount=type=bind,from=a,target=/m x"}) {
+    EXPECT_THAT(refusal("FROM busybox\nONBUILD " + std::string(step) + "\n"), testing::HasSubstr("isn't allowed as an ONBUILD trigger"));
+  }
+  EXPECT_EQ(refusal("FROM busybox\nONBUILD COPY --chown=1 a b\nONBUILD RUN --mount=type=cache,target=/c x\n"), "taken");
+}
+
+TEST(Dockerfile, TheBuilderReadsTheNamesThatWereReadHere) {
+  EXPECT_EQ(parse("ARG X=one\nFROM busybox AS one\nFROM ${X}\nCOPY --from=ab --from=a / /\n")
+                .with_images({{"busybox", "0123"}, {"ab", "a4"}, {"a", "5"}}, {}),
+            "ARG X=one\nFROM 0123 AS one\nFROM one\nCOPY --from=a4 --from=5 / /\n");
 }
 
 TEST(Dockerfile, ListsAreJsonWhereTheyCanBe) {

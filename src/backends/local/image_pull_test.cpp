@@ -1,7 +1,10 @@
 // Pulls from a registry that is scripted: what a well-behaved one never shows.
 
+#include <algorithm>
 #include <atomic>
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -37,6 +40,7 @@ struct Script {
   int breaks = 0;          ///< so many downloads of the layer end in the middle
   bool resumes = true;     ///< ranges are known
   std::string token = {};  ///< asked for when set
+  std::string realm = "/token";
   std::atomic<int> downloads = 0;
   std::atomic<int> resumed = 0;
 
@@ -64,7 +68,8 @@ Task<void> answer(Script& script, net::Exchange& exchange) {
   const std::string& path = exchange.request().path;
   if (path == "/token") co_return co_await exchange.respond(200, {}, R"({"token":")" + script.token + R"("})");
   if (!script.token.empty() && exchange.request().headers.find("Authorization") != "Bearer " + script.token) {
-    co_return co_await exchange.respond(401, {{"WWW-Authenticate", R"(Bearer realm="/token",service="test")"}}, "{}");
+    co_return co_await exchange.respond(401, {{"WWW-Authenticate", fmt::format(R"(Bearer realm="{}",service="test")", script.realm)}},
+                                        "{}");
   }
   if (path == "/v2/") co_return co_await exchange.respond(200, {}, "{}");
   if (path.ends_with(oci::Digest::of(script.config).str())) co_return co_await exchange.respond(200, {}, script.config);
@@ -75,8 +80,8 @@ Task<void> answer(Script& script, net::Exchange& exchange) {
 
 class ImagePullTest : public testing::Test {
  protected:
-  NamedImage pull() { return run(driver_->pull({reference(), "", {}}, sink_)); }
-  std::string reference() const { return fmt::format("127.0.0.1:{}/team/x:v1", server_.tcp_address().port); }
+  NamedImage pull() { return run(driver_->pull({reference(), "", auth_}, sink_)); }
+  std::string reference() const { return fmt::format("127.0.0.1:{}/team/x{}", server_.tcp_address().port, version_); }
   std::string failure() {
     try {
       pull();
@@ -91,6 +96,8 @@ class ImagePullTest : public testing::Test {
   }
 
   Script script_;
+  std::string version_ = ":v1";
+  std::optional<api::AuthConfig> auth_;
   TempDir temp_;
   BlockingPool pool_{2};
   net::TestContext context_;
@@ -150,6 +157,46 @@ TEST_F(ImagePullTest, ALayerThatUnpacksToAnotherDiffIdIsRefused) {
 TEST_F(ImagePullTest, ATokenIsFetchedWhereTheRegistryAsksForOne) {
   script_.token = "let-me-in";
   EXPECT_THAT(pull().facts.layers, SizeIs(1));
+}
+
+TEST_F(ImagePullTest, ADigestThatCannotBeCheckedIsRefused) {
+  version_ = "@sha512:" + std::string(128, 'a');
+  EXPECT_THAT(failure(), HasSubstr("unsupported digest algorithm sha512"));
+  expect_nothing_there();
+}
+
+TEST_F(ImagePullTest, CredentialsGoToTheRegistrysOwnTokenServer) {
+  script_.token = "let-me-in";
+  auth_.emplace();
+  auth_->username = "me";
+  auth_->password = "secret";
+  EXPECT_THAT(pull().facts.layers, SizeIs(1));
+}
+
+TEST_F(ImagePullTest, CredentialsDoNotGoToAnotherHostOverHttp) {
+  script_.token = "let-me-in";
+  script_.realm = "http://elsewhere.invalid/token";
+  auth_.emplace();
+  auth_->username = "me";
+  auth_->password = "secret";
+  EXPECT_THAT(failure(), HasSubstr("are not sent to its token server http://elsewhere.invalid"));
+  expect_nothing_there();
+}
+
+TEST(TurnsTest, AsManyAsAllowedUnderAName) {
+  Turns turns(1);
+  const auto one = [](Turns* all, std::string name, int* inside, int* most) -> Task<void> {
+    const auto turn = co_await all->take(std::move(name));
+    *most = std::max(*most, ++*inside);
+    co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);  // the others run
+    --*inside;
+  };
+  int inside = 0;
+  int most = 0;
+  run(both(both(one(&turns, "a", &inside, &most), one(&turns, "a", &inside, &most)), one(&turns, "a", &inside, &most)));
+  EXPECT_EQ(most, 1);
+  run(both(one(&turns, "a", &inside, &most), one(&turns, "b", &inside, &most)));
+  EXPECT_EQ(most, 2) << "another name has its own turns";
 }
 
 TEST_F(ImagePullTest, TwoPullsOfOneLayerShareItsDownload) {

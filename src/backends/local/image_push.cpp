@@ -65,10 +65,12 @@ Task<PushedBlob> push_layer(Push* push, const oci::SavedLayer* layer) {
   const auto file = std::make_shared<const UniqueFd>(
       co_await run_blocking(push->access.pool, [&] { return oci::blocking_open_anonymous_file(push->access.store->staging_directory()); }));
   std::optional<oci::GzipResult> made;
+  auto turn = co_await push->access.fetches.labour().take("compress");
   co_await run_blocking(push->access.pool, [&] {
     const auto source = layer->open();
     made = oci::blocking_gzip(*source, file->get());
   });
+  turn.reset();
   const PushedBlob blob{made->digest, made->size};
   if (co_await push->client->find_blob(push->repository, blob.digest)) {
     co_await push->progress.write(status_line("Layer already exists", id));

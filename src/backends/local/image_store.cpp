@@ -16,6 +16,7 @@
 #include "base/random.hpp"
 #include "base/unique_fd.hpp"
 #include "oci/source.hpp"
+#include "oci/spool.hpp"
 #include "oci/tar_split.hpp"
 
 namespace sockerless::local {
@@ -23,6 +24,8 @@ namespace sockerless::local {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::uint64_t kMaxEntries = 4'000'000;  // of a layer: far above any image that is meant well
 
 Logger& logger() {
   static Logger log("images");
@@ -272,6 +275,8 @@ ImageStore::AddedLayer ImageStore::Addition::blocking_add_layer(const oci::Blob&
     make_directory(staged + "/diff", 0755);
     oci::LayerOptions options;
     options.expected_diff_id = diff_id;
+    options.max_bytes = oci::blocking_room_in(staged);
+    options.max_entries = kMaxEntries;
     const UniqueFd split = sockerless::blocking_open(staged + "/tar-split", O_WRONLY | O_CREAT | O_EXCL, 0600);
     options.tar_split_file = split.get();
     const auto source = content.open();

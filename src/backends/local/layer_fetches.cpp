@@ -1,6 +1,7 @@
 #include "backends/local/layer_fetches.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <vector>
 
 #include <boost/asio/this_coro.hpp>
@@ -15,6 +16,7 @@ namespace sockerless::local {
 namespace {
 
 constexpr std::size_t kPiece = 1UL << 20;
+constexpr std::uint64_t kLeastProgress = 64UL * 1024;  // of a download, in the time after which silence is a stall
 
 Logger& logger() {
   static Logger log("pull");
@@ -37,8 +39,46 @@ void blocking_write_at(int fd, std::span<const std::byte> bytes, std::uint64_t o
   }
 }
 
+/// How fast a download comes. Only the time spent waiting for the registry counts.
+class Pace {
+ public:
+  explicit Pace(std::chrono::milliseconds stall) : stall_(stall) {}
+  std::chrono::milliseconds stall() const { return stall_; }
+
+  /// @errors deadline_exceeded: the registry trickles.
+  void add(std::size_t bytes, Deadline::Clock::duration waited) {
+    bytes_ += bytes;
+    waited_ += waited;
+    if (waited_ < stall_) return;
+    if (bytes_ < kLeastProgress) throw Error::deadline_exceeded("waiting for more of a layer took too long");
+    bytes_ = 0;
+    waited_ = {};
+  }
+
+ private:
+  const std::chrono::milliseconds stall_;
+  std::uint64_t bytes_ = 0;
+  Deadline::Clock::duration waited_{};
+};
+
+}  // namespace
+
+class LayerFetches::Fetch {
+ public:
+  Fetch(LayerRequest request_in, Key key_in) : request(std::move(request_in)), key(std::move(key_in)) {}
+
+  // Set in the constructor, never changed.
+  const LayerRequest request;
+  const Key key;
+  // Any thread.
+  Guarded<FetchState> state;
+  std::atomic<bool> ended = false;
+  // Under the table's lock.
+  int users = 1;
+};
+
 /// A blob as far as it has come.
-class PartialBlob {
+class LayerFetches::PartialBlob {
  public:
   PartialBlob(BlockingPool& pool, UniqueFd file, oci::Descriptor expected)
       : pool_(pool), file_(std::make_shared<const UniqueFd>(std::move(file))), expected_(std::move(expected)), buffer_(kPiece) {}
@@ -51,10 +91,12 @@ class PartialBlob {
   }
 
   /// Reads as much as is conveniently there. @return false: the body has ended.
-  Task<bool> take(net::ClientStream* body, std::chrono::milliseconds stall) {
+  Task<bool> take(net::ClientStream* body, Pace* pace) {
     std::size_t filled = 0;
-    co_await with_deadline(fill(body, &filled), Deadline::in(stall), "waiting for more of a layer");
+    const auto began = Deadline::Clock::now();
+    co_await with_deadline(fill(body, &filled), Deadline::in(pace->stall()), "waiting for more of a layer");
     if (filled == 0) co_return false;
+    pace->add(filled, Deadline::Clock::now() - began);
     if (size_ + filled > expected_.size) {
       throw Error::invalid_argument("the layer {} is longer than the {} bytes of its manifest", expected_.digest.str(), expected_.size);
     }
@@ -79,11 +121,13 @@ class PartialBlob {
 
  private:
   Task<void> fill(net::ClientStream* body, std::size_t* filled) {
+    const auto began = Deadline::Clock::now();
     while (*filled < buffer_.size()) {
       const std::size_t count = co_await body->read_some(std::span(buffer_).subspan(*filled));
       if (count == 0) co_return;
       *filled += count;
-      if (count < 4096) co_return;  // a slow sender: what came is shown and written
+      const bool is_slow = count < 4096 || Deadline::Clock::now() - began > std::chrono::seconds(1);
+      if (is_slow) co_return;  // what came is shown and written
     }
   }
 
@@ -95,39 +139,34 @@ class PartialBlob {
   std::uint64_t size_ = 0;
 };
 
-}  // namespace
+Turns::Turn::~Turn() {
+  state_->taken.write([&](auto& taken) {
+    if (--taken[name_] == 0) taken.erase(name_);
+  });
+  state_->given_back.notify();
+}
 
-class LayerFetches::Fetch {
- public:
-  Fetch(LayerRequest request_in, Key key_in) : request(std::move(request_in)), key(std::move(key_in)) {}
+std::unique_ptr<const Turns::Turn> Turns::try_take(const std::string& name) {
+  const bool free = state_->taken.write([&](auto& taken) {
+    int& count = taken[name];
+    if (count >= at_once_) return false;
+    ++count;
+    return true;
+  });
+  return free ? std::make_unique<const Turn>(state_, name) : nullptr;
+}
 
-  // Set in the constructor, never changed.
-  const LayerRequest request;
-  const Key key;
-  // Any thread.
-  Guarded<FetchState> state;
-  // Under the table's lock.
-  int users = 1;
-  bool ended = false;
-};
-
-/// The right to download, given back at its end.
-class LayerFetches::Slot {
- public:
-  explicit Slot(LayerFetches& fetches) : fetches_(fetches) {}
-  ~Slot() {
-    fetches_.table_.write([](Table& table) { --table.downloading; });
-    fetches_.changed_.notify();
+Task<std::unique_ptr<const Turns::Turn>> Turns::take(std::string name) {
+  const auto state = state_;
+  for (;;) {
+    const std::uint64_t seen = state->given_back.version();
+    if (auto turn = try_take(name)) co_return turn;
+    co_await state->given_back.wait_changed(seen);
   }
-  Slot(const Slot&) = delete;
-  Slot& operator=(const Slot&) = delete;
-
- private:
-  LayerFetches& fetches_;
-};
+}
 
 LayerFetches::LayerFetches(BlockingPool& pool, ExecutorSource executors, std::shared_ptr<ImageStore> store, FetchOptions options)
-    : pool_(pool), executors_(std::move(executors)), store_(std::move(store)), options_(options) {}
+    : pool_(pool), executors_(std::move(executors)), store_(std::move(store)), options_(options), downloads_(options.downloads_at_once) {}
 LayerFetches::~LayerFetches() = default;
 
 std::shared_ptr<LayerFetches::Fetch> LayerFetches::join(LayerRequest request) {
@@ -154,7 +193,7 @@ FetchState LayerFetches::state(const Fetch& fetch) const {
 
 void LayerFetches::set(Fetch& fetch, FetchPhase phase) {
   fetch.state.write([&](FetchState& state) { state.phase = phase; });
-  changed_.notify();
+  changed_->notify();
 }
 
 Task<void> LayerFetches::leave(std::shared_ptr<Fetch> fetch) {
@@ -165,19 +204,19 @@ Task<void> LayerFetches::leave(std::shared_ptr<Fetch> fetch) {
     return true;
   });
   if (!last) co_return;
-  changed_.notify();
+  changed_->notify();
   for (;;) {
-    const std::uint64_t seen = changed_.version();
-    if (table_.read([&](const Table&) { return fetch->ended; })) co_return;
-    co_await changed_.wait_changed(seen);
+    const std::uint64_t seen = changed_->version();
+    if (fetch->ended) co_return;
+    co_await changed_->wait_changed(seen);
   }
 }
 
 Task<void> LayerFetches::until_abandoned(std::shared_ptr<Fetch> fetch) {
   for (;;) {
-    const std::uint64_t seen = changed_.version();
+    const std::uint64_t seen = changed_->version();
     if (table_.read([&](const Table&) { return fetch->users == 0; })) co_return;
-    co_await changed_.wait_changed(seen);
+    co_await changed_->wait_changed(seen);
   }
 }
 
@@ -186,14 +225,8 @@ Task<void> LayerFetches::run(std::shared_ptr<Fetch> fetch) {
   co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());  // whoever takes part decides
   auto addition = std::make_unique<ImageStore::Addition>(*store_);
   std::exception_ptr failure;
-  const auto work = [](LayerFetches* self, std::shared_ptr<Fetch> wanted, ImageStore::Addition* pins) -> Task<void> {
-    const oci::Blob blob = co_await self->download(wanted);
-    self->set(*wanted, FetchPhase::extracting);
-    const LayerRequest& request = wanted->request;
-    co_await run_blocking(self->pool_, [&] { pins->blocking_add_layer(blob, request.diff_id, std::nullopt); });
-  };
   try {
-    if (co_await race(work(this, fetch, addition.get()), until_abandoned(fetch)) == First::other) throw Error::cancelled();
+    if (co_await race(unpack(fetch, addition.get()), until_abandoned(fetch)) == First::other) throw Error::cancelled();
     set(*fetch, FetchPhase::done);
   } catch (...) {
     failure = std::current_exception();
@@ -203,52 +236,54 @@ Task<void> LayerFetches::run(std::shared_ptr<Fetch> fetch) {
       state.phase = FetchPhase::failed;
       state.failure = failure;
     });
-    changed_.notify();
+    changed_->notify();
   }
   co_await until_abandoned(fetch);
   co_await run_blocking(pool_, [&] { addition.reset(); });
-  table_.write([&](Table&) { fetch->ended = true; });
-  changed_.notify();
+  const auto changed = changed_;
+  fetch->ended = true;  // whoever sees it may destroy this table: from here on only what the task shares is touched
+  changed->notify();
 }
 
-Task<void> LayerFetches::wait_for_slot(Fetch* fetch) {
-  for (bool told = false;; told = true) {
-    const std::uint64_t seen = changed_.version();
-    const bool free = table_.write([&](Table& table) {
-      if (table.downloading >= options_.downloads_at_once) return false;
-      ++table.downloading;
-      return true;
-    });
-    if (free) co_return;
-    if (!told) {
-      set(*fetch, FetchPhase::waiting);
-      continue;
-    }
-    co_await changed_.wait_changed(seen);
+Task<void> LayerFetches::unpack(std::shared_ptr<Fetch> fetch, ImageStore::Addition* pins) {
+  const oci::Blob blob = co_await download(fetch);
+  const auto turn = co_await labour_.take("unpack");
+  set(*fetch, FetchPhase::extracting);
+  co_await run_blocking(pool_, [&] { pins->blocking_add_layer(blob, fetch->request.diff_id, std::nullopt); });
+}
+
+/// One attempt: from where the blob stands to its end.
+Task<void> LayerFetches::receive(Fetch* fetch, PartialBlob* blob) {
+  const LayerRequest& request = fetch->request;
+  const std::uint64_t before = blob->size();
+  const oci::BlobStream stream = co_await request.client->open_blob(request.repository, request.descriptor.digest, before);
+  if (before > 0 && stream.offset == 0) blob->restart();
+  Pace pace(request.client->options().stall);
+  auto shown = Deadline::Clock::now();
+  while (co_await blob->take(stream.body.get(), &pace)) {
+    fetch->state.write([&](FetchState& state) { state.bytes = blob->size(); });
+    const auto now = Deadline::Clock::now();
+    if (now - shown < std::chrono::milliseconds(100)) continue;
+    shown = now;
+    changed_->notify();
   }
 }
 
 Task<oci::Blob> LayerFetches::download(std::shared_ptr<Fetch> fetch) {
-  co_await wait_for_slot(fetch.get());
-  const Slot slot(*this);
   const LayerRequest& request = fetch->request;
+  auto turn = downloads_.try_take(request.domain);
+  if (!turn) {
+    set(*fetch, FetchPhase::waiting);
+    turn = co_await downloads_.take(request.domain);
+  }
   PartialBlob blob(pool_, co_await run_blocking(pool_, [&] { return oci::blocking_open_anonymous_file(store_->staging_directory()); }),
                    request.descriptor);
-  auto shown = std::chrono::steady_clock::now();
   for (int attempt = 1;; ++attempt) {
     std::optional<Error> failure;
     const std::uint64_t before = blob.size();
     set(*fetch, FetchPhase::downloading);
     try {
-      const oci::BlobStream stream = co_await request.client->open_blob(request.repository, request.descriptor.digest, before);
-      if (before > 0 && stream.offset == 0) blob.restart();
-      while (co_await blob.take(stream.body.get(), request.client->options().stall)) {
-        fetch->state.write([&](FetchState& state) { state.bytes = blob.size(); });
-        const auto now = std::chrono::steady_clock::now();
-        if (now - shown < std::chrono::milliseconds(100)) continue;
-        shown = now;
-        changed_.notify();
-      }
+      co_await receive(fetch.get(), &blob);
     } catch (const Error& error) {
       if (!is_worth_another_try(error)) throw;
       failure = error;

@@ -19,6 +19,9 @@
 // Layers on their way from a registry into the store. Each is a task of its own, so several come at once and one unpacks while others
 // download; pulls that need the same layer of the same repository share one. Bytes go to a nameless file and are hashed as they come: a
 // broken download goes on where it broke, and whatever ends the process leaves nothing behind.
+//
+// No registry holds up the others: a few downloads at once go to each, one that only trickles is given up, and of the blocking pool's
+// threads unpacking and compressing take two each, however long a layer needs.
 
 namespace sockerless::local {
 
@@ -32,9 +35,43 @@ struct FetchState {
 };
 
 struct FetchOptions {
-  int downloads_at_once = 3;  ///< as dockerd's max-concurrent-downloads
+  int downloads_at_once = 3;  ///< from one registry, as dockerd's max-concurrent-downloads
   int attempts = 5;           ///< of a download from which nothing more comes, as dockerd's
   std::chrono::milliseconds retry_delay = std::chrono::seconds(2);
+};
+
+/// Lets a few at once do something under a name; the others wait until one of them is through.
+///
+/// Threads: any.
+class Turns {
+  struct State {
+    Guarded<std::map<std::string, int>> taken;
+    Signal given_back;
+  };
+
+ public:
+  /// Given back at its end.
+  class Turn {
+   public:
+    Turn(std::shared_ptr<State> state, std::string name) : state_(std::move(state)), name_(std::move(name)) {}
+    ~Turn();
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    const std::shared_ptr<State> state_;  // shared with the turns and whoever waits for one: either may outlive the table
+    const std::string name_;
+  };
+
+  explicit Turns(int at_once) : at_once_(at_once) {}
+  /// @return null: not now.
+  std::unique_ptr<const Turn> try_take(const std::string& name);
+  /// Cancellation: terminal and total.
+  Task<std::unique_ptr<const Turn>> take(std::string name);
+
+ private:
+  const int at_once_;
+  const std::shared_ptr<State> state_ = std::make_shared<State>();  // see Turn
 };
 
 /// What is fetched: its source and what it has to be.
@@ -63,9 +100,12 @@ class LayerFetches {
   /// pinned by somebody else.
   Task<void> leave(std::shared_ptr<Fetch> fetch);
   /// Notified whenever any fetch has changed.
-  Signal& changed() { return changed_; }
+  Signal& changed() { return *changed_; }
+  /// For what keeps a thread of the pool busy with a layer: "unpack", "compress".
+  Turns& labour() { return labour_; }
 
  private:
+  class PartialBlob;
   struct Key {
     std::string repository;
     std::string digest;
@@ -74,13 +114,12 @@ class LayerFetches {
   };
   struct Table {
     std::map<Key, std::shared_ptr<Fetch>> fetches;
-    int downloading = 0;
   };
-  class Slot;
 
   Task<void> run(std::shared_ptr<Fetch> fetch);
   Task<oci::Blob> download(std::shared_ptr<Fetch> fetch);
-  Task<void> wait_for_slot(Fetch* fetch);
+  Task<void> receive(Fetch* fetch, PartialBlob* blob);
+  Task<void> unpack(std::shared_ptr<Fetch> fetch, ImageStore::Addition* pins);
   Task<void> until_abandoned(std::shared_ptr<Fetch> fetch);
   void set(Fetch& fetch, FetchPhase phase);
 
@@ -91,7 +130,9 @@ class LayerFetches {
   const FetchOptions options_;
   // Any thread.
   Guarded<Table> table_;
-  Signal changed_;
+  const std::shared_ptr<Signal> changed_ = std::make_shared<Signal>();  // shared with the tasks, whose last act is to notify
+  Turns downloads_;                                                     // by registry
+  Turns labour_{2};
   TaskGroup tasks_;
 };
 

@@ -31,11 +31,16 @@ class FolderVolumes final : public VolumeDriver {
     const std::string data = folder + "/_data";
     co_await run_blocking(pool_, [&] {
       std::error_code error;
-      if (fs::is_directory(data, error)) return;
-      fs::create_directories(data, error);
-      if (!error) fs::permissions(data, kFolderMode, error);  // whatever the daemon's umask
-      if (error) throw Error::unavailable("cannot make the volume's directory {}: {}", data, error.message());
-      if (!options.empty()) blocking_store_volume_options(folder, options);
+      const bool is_new = fs::create_directories(folder, error);
+      try {
+        // The options first, also those of what a daemon before this one left half made: a data folder without them would be a plain one.
+        if (!error) blocking_store_volume_options(folder, options);
+        if (!error) blocking_make_data(data, error);
+        if (error) throw Error::unavailable("cannot make the volume's directory {}: {}", data, error.message());
+      } catch (const Error&) {
+        if (is_new) fs::remove_all(folder, error);
+        throw;
+      }
     });
     co_return data;
   }
@@ -66,15 +71,13 @@ class FolderVolumes final : public VolumeDriver {
     return directory_ + "/" + name;
   }
 
+  static void blocking_make_data(const std::string& data, std::error_code& error) {
+    if (fs::create_directory(data, error)) fs::permissions(data, kFolderMode, error);  // whatever the daemon's umask
+  }
+
   static std::int64_t blocking_size(const std::string& folder) {
     std::error_code error;
-    if (!fs::is_directory(folder, error)) return -1;
-    std::int64_t size = 0;
-    for (const auto& file : fs::recursive_directory_iterator(folder, fs::directory_options::skip_permission_denied, error)) {
-      if (file.is_symlink(error) || !file.is_regular_file(error)) continue;
-      size += static_cast<std::int64_t>(file.file_size(error));
-    }
-    return size;
+    return fs::is_directory(folder, error) ? blocking_size_of_files(folder) : -1;
   }
 
   BlockingPool& pool_;
@@ -82,6 +85,19 @@ class FolderVolumes final : public VolumeDriver {
 };
 
 }  // namespace
+
+std::int64_t blocking_size_of_files(const std::string& folder) {
+  std::int64_t size = 0;
+  std::error_code error;
+  fs::recursive_directory_iterator files(folder, fs::directory_options::skip_permission_denied, error);
+  for (; files != fs::recursive_directory_iterator(); files.increment(error)) {
+    std::error_code gone;
+    if (files->is_symlink(gone) || !files->is_regular_file(gone)) continue;
+    const auto bytes = files->file_size(gone);
+    if (!gone) size += static_cast<std::int64_t>(bytes);
+  }
+  return size;
+}
 
 std::unique_ptr<VolumeDriver> make_volume_driver(BlockingPool& pool, std::string directory) {
   return std::make_unique<FolderVolumes>(pool, std::move(directory));

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include <gtest/gtest.h>
 #include <sys/mount.h>
@@ -71,6 +72,32 @@ TEST_F(LocalVolumes, OptionsAreThoseOfTheLocalDriver) {
     EXPECT_EQ(error.message(), "create db: invalid option: \"foo\"");
   }
   EXPECT_FALSE(fs::exists(folder_ + "/volumes/db"));
+}
+
+TEST_F(LocalVolumes, WhatWasLeftHalfMadeGetsTheOptionsOfItsVolume) {
+  const std::string folder = folder_ + "/volumes/db";
+  fs::create_directories(folder + "/_data");
+  const VolumeOptions options{{"type", "tmpfs"}, {"device", "tmpfs"}};
+  run(volumes_->create("db", options));
+  EXPECT_EQ(blocking_volume_options(folder), options);
+  run(volumes_->create("db", {}));
+  EXPECT_TRUE(blocking_volume_options(folder).empty());
+}
+
+TEST_F(LocalVolumes, WhatMayWaitForAFileServerLeavesThePoolAlone) {
+  run(volumes_->create("plain", {}));
+  run(volumes_->create("far", {{"type", "nfs"}, {"device", ":/x"}, {"o", "addr=192.0.2.1"}}));
+  MountSpec mount;
+  mount.kind = MountSpec::Kind::volume;
+  mount.volume_name = "plain";
+  EXPECT_FALSE(run(has_volumes_with_options(pool_, folder_ + "/volumes", {mount})));
+  mount.volume_name = "far";
+  EXPECT_TRUE(run(has_volumes_with_options(pool_, folder_ + "/volumes", {mount})));
+
+  const auto thread = [] { return std::this_thread::get_id(); };
+  const auto of_pool = run(run_blocking(pool_, thread));
+  EXPECT_EQ(run(run_blocking_with_volumes(pool_, false, thread)), of_pool);
+  EXPECT_NE(run(run_blocking_with_volumes(pool_, true, thread)), of_pool);
 }
 
 TEST_F(LocalVolumes, MountOptionsAreFlagsAndTheFileSystemsOwn) {

@@ -20,9 +20,11 @@
 #include <netdb.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "base/unique_fd.hpp"
 
 namespace sockerless::local {
 
@@ -176,11 +178,20 @@ ParsedMountOptions parse_mount_options(std::string_view text) {
 }
 
 void blocking_store_volume_options(const std::string& folder, const VolumeOptions& options) {
+  const std::string path = folder + "/" + kOptionsName;
+  if (options.empty()) {
+    if (::unlink(path.c_str()) != 0 && errno != ENOENT) throw from_errno(errno, "remove " + path);
+    return;
+  }
   json::object document;
   for (const auto& [name, value] : options) document[name] = value;
-  std::ofstream file(folder + "/" + kOptionsName, std::ios::trunc);
+  const std::string draft = path + ".new";
+  std::ofstream file(draft, std::ios::trunc);
   file << json::serialize(document) << '\n';
-  if (!file.flush()) throw Error::unavailable("cannot write the options of the volume {}: is the disk full?", folder);
+  file.close();
+  if (!file || ::fsync(blocking_open(draft, O_RDONLY).get()) != 0)
+    throw Error::unavailable("cannot write the options of the volume {}: is the disk full?", folder);
+  if (::rename(draft.c_str(), path.c_str()) != 0) throw from_errno(errno, "rename " + draft);
 }
 
 VolumeOptions blocking_volume_options(const std::string& folder) {
@@ -196,6 +207,22 @@ VolumeOptions blocking_volume_options(const std::string& folder) {
     if (value.is_string()) options[name] = value.as_string();
   }
   return options;
+}
+
+void blocking_mount_volume(const std::string& folder) {
+  const VolumeOptions options = blocking_volume_options(folder);
+  if (!options.empty() && !is_mounted(folder + "/_data")) mount_volume(folder + "/_data", options);
+}
+
+Task<bool> has_volumes_with_options(BlockingPool& pool, std::string directory, std::vector<MountSpec> mounts) {
+  std::erase_if(mounts, [](const MountSpec& mount) { return mount.kind != MountSpec::Kind::volume || mount.volume_name.empty(); });
+  if (mounts.empty()) co_return false;
+  co_return co_await run_blocking(pool, [&] {
+    return std::ranges::any_of(mounts, [&](const MountSpec& mount) {
+      std::error_code error;
+      return fs::exists(fmt::format("{}/{}/{}", directory, mount.volume_name, kOptionsName), error);
+    });
+  });
 }
 
 void blocking_unmount_volume(const std::string& folder) {
@@ -224,6 +251,10 @@ void VolumeMounts::mount_one(const ContainerId& id, const std::string& name) {
   std::ofstream user(folder + "/" + kUsersName + "/" + id.str());
   if (!user) throw Error::unavailable("cannot write in the volume's directory {}: is the disk full?", folder);
   if (!is_mounted(folder + "/_data")) mount_volume(folder + "/_data", options);
+}
+
+bool VolumeMounts::is_user(const ContainerId& id) const {
+  return users_.read([&](const auto& users) { return users.contains(id.str()); });
 }
 
 void VolumeMounts::blocking_use(const WorkloadSpec& spec) {

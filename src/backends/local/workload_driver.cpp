@@ -31,6 +31,7 @@
 #include "backends/local/runtime_selection.hpp"
 #include "backends/local/start_failure.hpp"
 #include "backends/local/volume_copy.hpp"
+#include "backends/local/volume_driver.hpp"
 #include "backends/local/volume_mounts.hpp"
 #include "backends/local/workload_settings.hpp"
 #include "base/error.hpp"
@@ -69,7 +70,8 @@ class LocalWorkloadDriver final : public WorkloadDriver {
         layers_(std::move(layers)),
         runtime_(options_.runtime, monitor_program().path, options_.state_directory),
         store_(options_.state_directory, layers_, runtime_),
-        volume_mounts_(options_.state_directory + "/volumes"),
+        volumes_(options_.state_directory + "/volumes"),
+        volume_mounts_(volumes_),
         pool_(pool),
         executor_(std::move(executor)),
         watcher_(asio::make_strand(executor_), tasks_) {
@@ -89,7 +91,9 @@ class LocalWorkloadDriver final : public WorkloadDriver {
     const auto entry = get_entry(spec.id);
     co_await settle(entry);
     auto run = std::make_shared<ContainerRun>();
-    Launched launched = co_await run_blocking(pool_, [this, &spec, entry] { return blocking_launch(spec, *entry); });
+    const bool may_take_minutes = co_await has_volumes_with_options(pool_, volumes_, spec.mounts);
+    Launched launched =
+        co_await run_blocking_with_volumes(pool_, may_take_minutes, [this, &spec, entry] { return blocking_launch(spec, *entry); });
     entry->feed->run_active = true;
     entry->run.write([&](auto& current) { current = run; });
     const auto strand = asio::make_strand(executor_);
@@ -210,15 +214,7 @@ class LocalWorkloadDriver final : public WorkloadDriver {
 
   Task<std::int64_t> writable_size(ContainerId id) override {
     const auto entry = get_entry(id);
-    co_return co_await run_blocking(pool_, [entry] {
-      std::int64_t size = 0;
-      std::error_code error;
-      for (const auto& file :
-           fs::recursive_directory_iterator(entry->directory + "/upper", fs::directory_options::skip_permission_denied, error)) {
-        if (file.is_regular_file(error) && !file.is_symlink(error)) size += static_cast<std::int64_t>(file.file_size(error));
-      }
-      return size;
-    });
+    co_return co_await run_blocking(pool_, [entry] { return blocking_size_of_files(entry->directory + "/upper"); });
   }
 
   Task<WorkloadPaths> paths(ContainerId id, std::string image_id) override {
@@ -365,7 +361,8 @@ class LocalWorkloadDriver final : public WorkloadDriver {
         state.exit = exit;
       });
     }
-    co_await run_blocking(pool_, [this, entry] { volume_mounts_.blocking_release(entry->id); });
+    const bool may_take_minutes = volume_mounts_.is_user(entry->id);
+    co_await run_blocking_with_volumes(pool_, may_take_minutes, [this, entry] { volume_mounts_.blocking_release(entry->id); });
     run->update([](ContainerRun::State& state) { state.finished = true; });
   }
 
@@ -528,6 +525,7 @@ class LocalWorkloadDriver final : public WorkloadDriver {
   const std::shared_ptr<LayerSource> layers_;  // shared with the image driver
   HostRuntime runtime_;
   ContainerStore store_;
+  const std::string volumes_;
   VolumeMounts volume_mounts_;
   BlockingPool& pool_;
   const asio::any_io_executor executor_;
@@ -539,6 +537,7 @@ class LocalWorkloadDriver final : public WorkloadDriver {
   const std::unique_ptr<FileDriver> files_ =
       make_file_driver({.layers = layers_,
                         .pool = pool_,
+                        .volumes = volumes_,
                         .directory = [this](const ContainerId& id) { return get_entry(id)->directory; },
                         .settled_pid = [this](ContainerId id) { return settled_pid(std::move(id)); }});
 };

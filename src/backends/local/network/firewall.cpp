@@ -2,6 +2,8 @@
 
 #include <array>
 #include <cerrno>
+#include <cstring>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -36,9 +38,17 @@ std::string map_of(const Forwarding& one) {
 
 /// Packets that come from the network or go to it, before the rules that hold for all.
 std::string forward_rules(const FilteredNetwork& network) {
-  std::string text = fmt::format("    iifname \"{0}\" oifname \"{0}\" {1}\n", network.bridge, network.icc ? "accept" : "drop");
+  std::string text;
+  // Where its containers may not talk, the bridge's isolated ports see to it, and what the host would route falls to the last rule.
+  if (network.icc) text += fmt::format("    iifname \"{0}\" oifname \"{0}\" accept\n", network.bridge);
   if (network.internal) text += fmt::format("    iifname \"{0}\" drop\n    oifname \"{0}\" drop\n", network.bridge);
   return text;
+}
+
+/// The name server knows containers by the addresses they were given, and forwards what anybody else asks.
+std::string guard_rules(const FilteredNetwork& network) {
+  if (!network.internal) return {};
+  return fmt::format("    iifname \"{}\" ip6 saddr fe80::/10 meta l4proto {{ tcp, udp }} th dport 53 drop\n", network.bridge);
 }
 
 std::string masquerade_rules(const FilteredNetwork& network) {
@@ -72,7 +82,10 @@ constexpr std::string_view kMaps = R"(  map published4 { type ipv4_addr . inet_p
 std::string make_ruleset(const std::string& table, std::uint32_t group, const FirewallPlan& plan) {
   std::string text = fmt::format("table inet {0}\ndelete table inet {0}\ntable inet {0} {{\n{1}", table, kMaps);
   // Bridges route 127.0.0.0/8 for the sake of published ports: containers must not reach the host's loopback by it.
-  text += fmt::format("  chain guard {{ type filter hook prerouting priority raw; iifgroup {} ip daddr 127.0.0.0/8 drop; }}\n", group);
+  text +=
+      fmt::format("  chain guard {{\n    type filter hook prerouting priority raw;\n    iifgroup {} ip daddr 127.0.0.0/8 drop\n", group);
+  for (const auto& [id, network] : plan.networks) text += guard_rules(network);
+  text += "  }\n";
   text += fmt::format(
       "  chain postrouting {{\n    type nat hook postrouting priority srcnat;\n"
       "    oifgroup {} ip saddr 127.0.0.0/8 ct status dnat masquerade\n",
@@ -127,8 +140,19 @@ void Firewall::write_all() {
 
 void Firewall::blocking_set_network(const std::string& id, FilteredNetwork network) {
   const std::scoped_lock lock(mutex_);
+  std::optional<FilteredNetwork> before;
+  if (const auto it = plan_.networks.find(id); it != plan_.networks.end()) before = it->second;
   plan_.networks.insert_or_assign(id, std::move(network));
-  write_all();
+  try {
+    write_all();
+  } catch (...) {
+    if (before) {
+      plan_.networks.insert_or_assign(id, std::move(*before));
+    } else {
+      plan_.networks.erase(id);
+    }
+    throw;
+  }
 }
 
 void Firewall::blocking_remove_network(const std::string& id) {

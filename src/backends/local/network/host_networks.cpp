@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <set>
 #include <utility>
 
@@ -31,6 +30,10 @@ namespace {
 Logger log("local");
 
 constexpr const char* kHostLock = "/run/sockerless/networks.lock";
+/// What a container has written into its hosts file beyond this stays as it is.
+constexpr std::size_t kLargestFile = 1 << 20;
+/// A name server that is never reached: the kernel refuses to send there without SO_BROADCAST.
+constexpr const char* kNoNameServer = "255.255.255.255";
 
 std::uint32_t group_of(const std::string& state) {
   // Never a group that people use, and positive for programs that take it for a signed number.
@@ -106,9 +109,13 @@ void set_routes(Netlink& inside, int index, const NetworkSpec& network, const ap
   }
 }
 
+/// A larger file gives one byte more than the largest.
 std::string read_file(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  std::ifstream file(path, std::ios::binary);
+  std::string text(kLargestFile + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  return text;
 }
 
 /// On a user network its own name server is asked, and that one asks those of the container's options.
@@ -225,6 +232,7 @@ void HostNetworks::plug(const NetworkSpec& network, const std::string& container
     plan.peer_namespace = file;
     if (host.find_link(plan.name)) host.remove_link(plan.name);  // of the last run: the kernel takes its time
     host.add_veth(plan);
+    if (!plan_filter(network).icc) host.set_isolated(host.find_link(plan.name).value().index);
     const int index = inside.find_link(plan.peer_name).value().index;
     const std::string v6 = with_prefix(settings.global_ipv6_address, settings.global_ipv6_prefix_len);
     if (!v6.empty()) blocking_set_sysctl(fmt::format("net/ipv6/conf/{}/disable_ipv6", plan.peer_name), "0");
@@ -243,21 +251,35 @@ void HostNetworks::blocking_connect(const NetworkSpec& network, const WorkloadSp
   Endpoint joined{network.id.str(), endpoint};
   try {
     plug(network, id, endpoint);
+    {
+      const std::scoped_lock lock(mutex_);
+      tables_.networks.insert_or_assign(joined.network, network);
+      Container& container = tables_.containers[id];
+      describe(container, workload);
+      std::erase_if(container.endpoints, [&](const Endpoint& one) { return one.network == joined.network; });
+      container.endpoints.push_back(joined);
+    }
+    refresh_names_of(id, {});
+    change_files(workload, endpoint, true);
   } catch (...) {
     const Error error = current_error();
-    Netlink().remove_link(interface_name(id, joined.network));
+    undo_connect(id, joined.network);
     throw Error(error);
   }
+}
+
+void HostNetworks::undo_connect(const std::string& container, const std::string& network) {
   {
     const std::scoped_lock lock(mutex_);
-    tables_.networks.insert_or_assign(joined.network, network);
-    Container& container = tables_.containers[id];
-    describe(container, workload);
-    std::erase_if(container.endpoints, [&](const Endpoint& one) { return one.network == joined.network; });
-    container.endpoints.push_back(joined);
+    if (const auto it = tables_.containers.find(container); it != tables_.containers.end())
+      std::erase_if(it->second.endpoints, [&](const Endpoint& one) { return one.network == network; });
   }
-  refresh_names_of(id, {});
-  change_files(workload, endpoint, true);
+  try {
+    Netlink().remove_link(interface_name(container, network));
+    refresh_names_of(container, network);
+  } catch (...) {
+    log.warn("a connection that failed is not undone container={} network={} error={}", container, network, current_error().what());
+  }
 }
 
 void HostNetworks::blocking_disconnect(const NetworkSpec& network, const WorkloadSpec& workload) {
@@ -289,7 +311,9 @@ void HostNetworks::route_by_next(const std::string& container) {
   std::vector<std::pair<NetworkSpec, api::EndpointSettings>> endpoints;
   {
     const std::scoped_lock lock(mutex_);
-    for (const auto& endpoint : tables_.containers[container].endpoints) {
+    const auto self = tables_.containers.find(container);
+    if (self == tables_.containers.end()) return;
+    for (const auto& endpoint : self->second.endpoints) {
       if (const auto it = tables_.networks.find(endpoint.network); it != tables_.networks.end())
         endpoints.emplace_back(it->second, endpoint.settings);
     }
@@ -309,11 +333,13 @@ void HostNetworks::change_files(const WorkloadSpec& workload, const api::Endpoin
   const std::string folder = fmt::format("{}/containers/{}/", state_, workload.id.str());
   std::string text = read_file(folder + "hosts");
   if (text.empty()) return;
-  const auto names = own_names(workload.config.hostname.value_or(""), workload.config.domainname.value_or(""));
-  for (const auto& address : {endpoint.ip_address.value_or(""), endpoint.global_ipv6_address.value_or("")}) {
-    if (!address.empty()) text = joined ? add_hosts_line(std::move(text), address, names) : remove_hosts_lines(text, address);
+  if (text.size() <= kLargestFile) {
+    const auto names = own_names(workload.config.hostname.value_or(""), workload.config.domainname.value_or(""));
+    for (const auto& address : {endpoint.ip_address.value_or(""), endpoint.global_ipv6_address.value_or("")}) {
+      if (!address.empty()) text = joined ? add_hosts_line(std::move(text), address, names) : remove_hosts_lines(text, address);
+    }
+    write_file(folder + "hosts", text);
   }
-  write_file(folder + "hosts", text);
   std::vector<std::string> servers;
   {
     const std::scoped_lock lock(mutex_);
@@ -369,16 +395,26 @@ void HostNetworks::write_names(const std::string& network) {
   }
 }
 
+/// Under the lock. Whether no network of the container leads out.
+bool HostNetworks::is_shut_in(const Container& container) const {
+  return std::ranges::all_of(container.endpoints, [&](const Endpoint& endpoint) {
+    const auto network = tables_.networks.find(endpoint.network);
+    return network != tables_.networks.end() && is_internal(network->second);
+  });
+}
+
 /// Under the lock. The container's addresses on its other networks stand there under a name that nobody asks for: the name server goes by
-/// the asker's address, and so tells a container the names of all its networks, whichever of their addresses it asks.
+/// the asker's address, and so tells a container the names of all its networks, whichever of their addresses it asks. It sends on what it
+/// does not know, which is a way out: for a container on internal networks only, to nowhere.
 void HostNetworks::add_names(const std::string& id, const Container& container, const std::string& network, NamedNetwork& named) const {
   if (std::ranges::find(container.endpoints, network, &Endpoint::network) == container.endpoints.end()) return;
+  const auto servers = is_shut_in(container) ? std::vector<std::string>{kNoNameServer} : container.dns;
   for (const auto& endpoint : container.endpoints) {
     const bool here = endpoint.network == network;
     auto names = here ? endpoint.settings.dns_names.value_or(std::vector<std::string>())
                       : std::vector<std::string>{fmt::format("_{}", id.substr(0, 12))};
-    named.endpoints.push_back({id, endpoint.settings.ip_address.value_or(""), endpoint.settings.global_ipv6_address.value_or(""),
-                               std::move(names), container.dns});
+    named.endpoints.push_back(
+        {id, endpoint.settings.ip_address.value_or(""), endpoint.settings.global_ipv6_address.value_or(""), std::move(names), servers});
   }
 }
 

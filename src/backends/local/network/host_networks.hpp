@@ -87,10 +87,12 @@ class HostNetworks {
   std::string interface_name(const std::string& container, const std::string& network) const;
   bool ensure_bridge(Netlink& host, const NetworkSpec& network);
   void plug(const NetworkSpec& network, const std::string& container, const api::EndpointSettings& settings);
+  void undo_connect(const std::string& container, const std::string& network);
   void route_by_next(const std::string& container);
   void change_files(const WorkloadSpec& workload, const api::EndpointSettings& endpoint, bool joined) const;
   std::vector<std::string> name_servers_of(const std::string& id) const;
   void refresh_names_of(const std::string& id, const std::string& left);
+  bool is_shut_in(const Container& container) const;
   void add_names(const std::string& id, const Container& container, const std::string& network, NamedNetwork& named) const;
   std::vector<Forwarding> forwardings_of(const std::string& container) const;
   void refresh_names(const std::string& network);

@@ -24,6 +24,16 @@ namespace {
 
 Logger log("local");
 
+/// What cannot be removed stays, and is no reason to leave the rest.
+template <typename Remove>
+void try_to_remove(const std::string& name, Remove remove) {
+  try {
+    remove();
+  } catch (...) {
+    log.warn("what nobody knows cannot be removed name={} error={}", name, current_error().what());
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> HostNetworks::blocking_taken_subnets() {
@@ -62,14 +72,14 @@ void HostNetworks::remove_strangers() {
   for (const auto& link : host.links()) {
     if (link.group != group_ || known.contains(link.name)) continue;
     log.info("removing an interface that nobody knows name={}", link.name);
-    host.remove_link(link.name);
+    try_to_remove(link.name, [&] { host.remove_link(link.name); });
   }
   std::error_code error;
   std::vector<fs::path> strange;
   for (const auto& file : fs::directory_iterator(base_ + "/netns", error)) {
     if (!tables_.containers.contains(file.path().filename())) strange.push_back(file.path());
   }
-  for (const auto& path : strange) blocking_remove_namespace(path);
+  for (const auto& path : strange) try_to_remove(path, [&] { blocking_remove_namespace(path); });
 }
 
 /// Daemons whose state directory is gone will not come back to clean up.

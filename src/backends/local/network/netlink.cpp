@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <linux/if_addr.h>
+#include <linux/if_link.h>
 #include <linux/magic.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -19,6 +20,8 @@
 // libnl's headers come from C.
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Weverything"
+#include <netlink/attr.h>
+#include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
 #include <netlink/route/link.h>
@@ -53,6 +56,7 @@ using Link = std::unique_ptr<rtnl_link, Freer<rtnl_link_put>>;
 using Addr = std::unique_ptr<nl_addr, Freer<nl_addr_put>>;
 using Cache = std::unique_ptr<nl_cache, Freer<nl_cache_free>>;
 using InterfaceAddress = std::unique_ptr<rtnl_addr, Freer<rtnl_addr_put>>;
+using Message = std::unique_ptr<nl_msg, Freer<nlmsg_free>>;
 using Route = std::unique_ptr<rtnl_route, Freer<rtnl_route_put>>;
 
 Addr parse_address(const std::string& text, int family) {
@@ -176,6 +180,22 @@ void Netlink::set_hairpin(int index) {
   rtnl_link_set_family(changes.get(), AF_BRIDGE);
   check(rtnl_link_bridge_set_flags(changes.get(), RTNL_BRIDGE_HAIRPIN_MODE), "prepare an interface");
   check(rtnl_link_change(socket_.get(), original.get(), changes.get(), 0), "change an interface");
+}
+
+/// libnl has no flag for it.
+void Netlink::set_isolated(int index) {
+  const Message message(nlmsg_alloc_simple(RTM_SETLINK, 0));
+  if (!message) throw Error::internal("no memory for a netlink message");
+  ifinfomsg head{};
+  head.ifi_family = AF_BRIDGE;
+  head.ifi_index = index;
+  check(nlmsg_append(message.get(), &head, sizeof head, NLMSG_ALIGNTO), "isolate an interface");
+  nlattr* flags = nla_nest_start(message.get(), IFLA_PROTINFO | NLA_F_NESTED);
+  if (flags == nullptr) throw Error::internal("no memory for a netlink message");
+  check(nla_put_u8(message.get(), IFLA_BRPORT_ISOLATED, 1), "isolate an interface");
+  nla_nest_end(message.get(), flags);
+  check(nl_send_auto(socket_.get(), message.get()), "isolate an interface");
+  check(nl_wait_for_ack(socket_.get()), "isolate an interface");
 }
 
 void Netlink::add_address(int index, const std::string& address) {

@@ -64,6 +64,8 @@ class Netlink {
   void add_address(int index, const std::string& address);
   /// A frame may leave by the bridge's port that it came in by: a container that calls its own published port.
   void set_hairpin(int index);
+  /// The bridge carries no frame between its ports that are isolated; the host and others are reached.
+  void set_isolated(int index);
   void add_default_route(int index, const std::string& gateway);
 
  private:
