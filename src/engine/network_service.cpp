@@ -21,6 +21,8 @@ const std::map<std::string, std::string>& labels_of(const NetworkSpec& network) 
   return network.request.labels ? *network.request.labels : kNone;
 }
 
+constexpr int kMostSubnetTries = 5;
+
 bool is_predefined_name(std::string_view name) { return name == "bridge" || name == "host" || name == "none" || name == "default"; }
 
 bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
@@ -303,6 +305,25 @@ std::vector<api::IPAMConfig> NetworkService::complete_ipam(const api::NetworkCre
   return config;
 }
 
+/// A subnet of our choice may be another program's by now: then the next one.
+Task<NetworkService::Entry> NetworkService::create_in_driver(std::string driver, api::NetworkCreateRequest request) {
+  for (int tries = 1;; ++tries) {
+    api::NetworkCreateRequest complete = request;
+    complete.ipam->config = complete_ipam(request, co_await taken_subnets());
+    const std::size_t given = request.ipam->config ? request.ipam->config->size() : 0;
+    const bool is_our_choice = complete.ipam->config->size() > given;
+    Entry entry = make_entry(request.name, driver, std::move(complete));
+    std::optional<Error> failure;
+    try {
+      co_await driver_.create(entry.spec);
+    } catch (const Error& error) {
+      failure = error;
+    }
+    if (!failure) co_return entry;
+    if (failure->code() != ErrorCode::forbidden || !is_our_choice || tries == kMostSubnetTries) throw std::move(*failure);
+  }
+}
+
 Task<api::NetworkCreateResponse> NetworkService::create(api::NetworkCreateRequest request) {
   if (is_blank(request.name)) throw Error::invalid_argument("invalid network name: name is empty");
   if (is_predefined_name(request.name)) throw Error::forbidden("operation is not permitted on predefined {} network ", request.name);
@@ -320,11 +341,8 @@ Task<api::NetworkCreateResponse> NetworkService::create(api::NetworkCreateReques
   auto& ipam = request.ipam ? *request.ipam : request.ipam.emplace();
   if (ipam.driver.value_or("").empty()) ipam.driver = "default";
   if (!ipam.options) ipam.options.emplace();
-  ipam.config = complete_ipam(request, co_await taken_subnets());
-  std::string name = request.name;
-  Entry entry = make_entry(std::move(name), std::move(driver), std::move(request));
+  Entry entry = co_await create_in_driver(std::move(driver), std::move(request));
   const NetworkSpec spec = entry.spec;
-  co_await driver_.create(spec);
   std::exception_ptr failure;
   try {
     co_await save(entry);

@@ -84,6 +84,7 @@ class NetworkService final : public NetworkRole {
   static bool is_wanted(const Entry& entry, const api::Filters& filters);
   std::vector<api::IPAMConfig> complete_ipam(const api::NetworkCreateRequest& request, std::vector<Subnet> taken) const;
   Entry make_entry(std::string name, std::string driver, api::NetworkCreateRequest request) const;
+  Task<Entry> create_in_driver(std::string driver, api::NetworkCreateRequest request);
   Task<void> save(Entry entry);
   Task<void> make_predefined(std::string name, std::string driver);
   void restore_members();

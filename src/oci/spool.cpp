@@ -1,5 +1,6 @@
 #include "oci/spool.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <utility>
@@ -52,11 +53,11 @@ Task<Blob> spool(BlockingPool* pool, ByteSource* stream, std::string directory) 
 }
 
 std::uint64_t blocking_room_in(const std::string& directory) {
-  constexpr std::uint64_t kReserve = 256UL << 20;
+  constexpr std::uint64_t kReserve = 256UL << 20;  // for everybody else; of a small disk an eighth
   struct statvfs status{};
   if (::statvfs(directory.c_str(), &status) != 0) throw from_errno(errno, "ask for the free space of " + directory);
   const std::uint64_t free = static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
-  return free > kReserve ? free - kReserve : free / 2;
+  return free - std::min(kReserve, free / 8);
 }
 
 }  // namespace sockerless::oci

@@ -20,7 +20,7 @@ Task<Blob> spool(BlockingPool* pool, ByteSource* stream, std::string directory);
 /// The other way: what a blocking source gives, read on the pool piece by piece. `pool` outlives the stream.
 std::unique_ptr<ByteSource> make_byte_source(BlockingPool& pool, std::unique_ptr<BlockingSource> source);
 
-/// The bytes that the file system of `directory` has free, with 256 MiB left for everybody else (half of what is there where it is less): a
+/// The bytes that the file system of `directory` has free, with 256 MiB left for everybody else (an eighth of a small disk): a
 /// bound for what somebody else's archive may unpack to. @errors from_errno.
 std::uint64_t blocking_room_in(const std::string& directory);
 

@@ -291,6 +291,10 @@ ImageStore::AddedLayer ImageStore::Addition::blocking_add_layer(const oci::Blob&
     store_.place_layer(staged, layer);
     try_remove_tree(staged);  // still there when the store had the layer
     return {layer.diff_id, true};
+  } catch (const Error& error) {
+    try_remove_tree(staged);
+    if (error.code() == ErrorCode::too_large) throw Error::internal("No space left on device: {}", error.message());
+    throw;
   } catch (...) {
     try_remove_tree(staged);
     throw;
