@@ -305,10 +305,19 @@ class FakeNetworks final : public NetworkDriver {
  public:
   bool user_networks = true;
   std::optional<Error> connect_failure;
+  std::set<std::string> foreign_subnets;       ///< of other programs: seen by taken_subnets() once create() has met them
   Guarded<std::multiset<std::string>> joined;  ///< network names
 
   bool has_user_networks() const override { return user_networks; }
-  Task<void> create(NetworkSpec) override { co_return; }
+  Task<void> create(NetworkSpec network) override {
+    for (const auto& config : network.request.ipam->config.value_or(std::vector<api::IPAMConfig>())) {
+      if (!foreign_subnets.contains(*config.subnet)) continue;
+      seen_subnets_.push_back(*config.subnet);
+      throw Error::forbidden("Pool overlaps with other one on this address space");
+    }
+    co_return;
+  }
+  Task<std::vector<std::string>> taken_subnets() override { co_return seen_subnets_; }
   Task<void> remove(NetworkSpec) override { co_return; }
   Task<void> connect(NetworkSpec network, WorkloadSpec, api::EndpointSettings) override {
     if (connect_failure) throw Error(*connect_failure);
@@ -321,6 +330,9 @@ class FakeNetworks final : public NetworkDriver {
     });
     co_return;
   }
+
+ private:
+  std::vector<std::string> seen_subnets_;
 };
 
 class FakeVolumes final : public VolumeDriver {

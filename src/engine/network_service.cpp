@@ -116,30 +116,35 @@ Task<std::vector<Subnet>> NetworkService::taken_subnets() {
 }
 
 Task<void> NetworkService::make_predefined(std::string name, std::string driver) {
-  if (networks_.read([&](const Table& table) { return table.id_of_name.contains(name); })) co_return;
+  const bool wants_addresses = name == "bridge" && driver_.has_user_networks();
+  std::string without_addresses;
+  const bool is_there = networks_.read([&](const Table& table) {
+    const auto known = table.id_of_name.find(name);
+    if (known == table.id_of_name.end()) return false;
+    const bool has_addresses = !table.by_id.find(known->second)->second.addresses.subnets().empty();
+    if (wants_addresses && !has_addresses) without_addresses = known->second;
+    return without_addresses.empty();
+  });
+  if (is_there) co_return;
   api::NetworkCreateRequest request;
+  request.name = name;
   request.ipam.emplace().driver = "default";
-  if (name == "bridge") {
-    request.options.emplace()["com.docker.network.bridge.default_bridge"] = "true";
-    if (driver_.has_user_networks()) {
-      std::vector<Subnet> used = co_await taken_subnets();
-      networks_.read([&](const Table& table) {
-        for (const auto& [id, entry] : table.by_id) std::ranges::copy(entry.addresses.subnets(), std::back_inserter(used));
-      });
-      api::IPAMConfig config;
-      config.subnet = choose_subnet(used).str();
-      request.ipam->config = {std::move(config)};
-    }
-  }
-  Entry entry = make_entry(name, std::move(driver), std::move(request));
-  entry.predefined = true;
+  if (name == "bridge") request.options.emplace()["com.docker.network.bridge.default_bridge"] = "true";
+  Entry entry = make_entry(name, driver, request);
   try {
-    co_await driver_.create(entry.spec);
-  } catch (const std::exception& error) {
+    if (wants_addresses) {
+      entry = co_await create_in_driver(std::move(driver), std::move(request));
+    } else {
+      co_await driver_.create(entry.spec);
+    }
+  } catch (const std::exception& error) {  // the next start tries again
     log.warn("the network {} cannot be made error={}", name, error.what());
   }
+  entry.predefined = true;
   co_await save(entry);
+  if (!without_addresses.empty()) co_await store_.erase(StateKind::network, without_addresses);
   networks_.write([&](Table& table) {
+    table.by_id.erase(without_addresses);
     table.id_of_name[name] = entry.spec.id.str();
     table.by_id.emplace(entry.spec.id.str(), std::move(entry));
   });

@@ -110,6 +110,29 @@ TEST_F(NetworkServiceTest, UserNetworksAreCheckedMadeAndFoundAgain) {
   EXPECT_EQ(run(fakes::past_events(events)), (std::vector<std::string>{"network create", "network create", "network destroy"}));
 }
 
+TEST_F(NetworkServiceTest, ASubnetThatAnotherProgramWasQuickerToTakeIsChosenAgain) {
+  driver.foreign_subnets = {"172.18.0.0/16", "172.19.0.0/16"};
+  create("web");
+  EXPECT_EQ(run(service->inspect({"web"})).ipam->config->at(0).subnet, "172.20.0.0/16");
+  api::NetworkCreateRequest own;
+  own.name = "own";
+  own.ipam.emplace().config.emplace().emplace_back().subnet = "172.19.0.0/16";
+  expect_failure(service->create(own), ErrorCode::forbidden, "Pool overlaps with other one on this address space");
+}
+
+TEST_F(NetworkServiceTest, ABridgeWithoutAddressesGetsThemFromADriverThatHasNetworks) {
+  driver.user_networks = false;
+  store = make_memory_store();
+  service = make();
+  EXPECT_FALSE(run(service->inspect({"bridge"})).ipam->config.has_value());
+  driver.user_networks = true;
+  for (int start = 0; start < 2; ++start) {
+    service = make();
+    EXPECT_EQ(names(run(service->list({}))), (std::vector<std::string>{"bridge", "host", "none"}));
+    EXPECT_EQ(run(service->inspect({"bridge"})).ipam->config->at(0).subnet, "172.17.0.0/16");
+  }
+}
+
 TEST_F(NetworkServiceTest, AnIpv6NetworkGetsASubnetOfItsOwn) {
   api::NetworkCreateRequest request;
   request.name = "six";
