@@ -2,6 +2,7 @@
 
 #include <array>
 #include <chrono>
+#include <tuple>
 
 #include "api/stream_frame.hpp"
 #include "base/error.hpp"
@@ -102,18 +103,20 @@ class SessionPump {
       if (!input) break;
       if (open) open = co_await write_stdin(*input);
     }
-    if (open) co_await session_->close_stdin();
+    if (open) std::ignore = co_await try_input(session_->close_stdin());  // of a process that has ended there is nothing to close
     input_ended_ = true;
     input_changed_.notify();
     // The output goes on: only its end, or a client that is gone, ends the session.
     co_await until_client_gone();
   }
 
-  /// False when the process takes no more: what else the client sends is dropped, as a closed pipe would.
-  Task<bool> write_stdin(std::string_view input) {
+  Task<bool> write_stdin(std::string_view input) { return try_input(session_->write_stdin(as_bytes(input))); }
+
+  /// False when the process takes no more: what else the client sends is dropped, as a closed pipe would. Its output is still to be read.
+  static Task<bool> try_input(Task<void> input) {
     std::optional<Error> failure;
     try {
-      co_await session_->write_stdin(as_bytes(input));
+      co_await std::move(input);
     } catch (...) {
       failure = current_error();
     }

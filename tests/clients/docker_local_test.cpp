@@ -17,6 +17,14 @@ class DockerLocal : public ClientTest {};
 INSTANTIATE_TEST_SUITE_P(Clients, DockerLocal, testing::ValuesIn(pairings({"local"})), name_of_pairing);
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DockerLocal);
 
+TEST_P(DockerLocal, OutputArrivesWhenTheInputIsEmptyAndTheProcessShort) {
+  for (int i = 0; i < 20; ++i) {
+    const std::string name = "short-" + std::to_string(i);
+    get({"create", "-i", "--rm", "--name", name, "busybox", "echo", "once"});
+    EXPECT_EQ(get({"start", "-a", "-i", name}), "once");
+  }
+}
+
 TEST_P(DockerLocal, RunPipesStandardInputThrough) {
   std::string input;
   for (int line = 0; line < 20'000; ++line) input += "line " + std::to_string(line) + " of a text that comes back as it went in\n";

@@ -60,6 +60,12 @@ class DockerNetwork : public ClientTest {
     arguments.insert(arguments.end(), {"busybox", "sleep", "1000"});
     return get(arguments);
   }
+  /// The beginning of addresses that are this command line's tests' own: they may run at the same time as the other's.
+  static std::string ours(std::string_view family) {
+    const bool is_first = GetParam().docker == kDebianDocker;
+    if (family == "10") return is_first ? "10.213." : "10.214.";
+    return is_first ? "fd5c:aa" : "fd5c:ab";
+  }
   bool reaches(const std::string& from, const std::string& to) {
     return run({"exec", from, "ping", "-c", "1", "-W", "1", to}).exit_code == 0;
   }
@@ -128,15 +134,16 @@ TEST_P(DockerNetwork, APortIsTakenOnce) {
 }
 
 TEST_P(DockerNetwork, AUserNetworkHasNamesAliasesAndGivenAddresses) {
-  get({"network", "create", "--subnet", "10.213.7.0/24", "--gateway", "10.213.7.254", "--ip-range", "10.213.7.128/25", "net"});
-  sleeper("one", {"--network", "net", "--ip", "10.213.7.20", "--mac-address", "02:00:00:00:00:77", "--network-alias", "web"});
+  const std::string net = ours("10") + "7.";
+  get({"network", "create", "--subnet", net + "0/24", "--gateway", net + "254", "--ip-range", net + "128/25", "net"});
+  sleeper("one", {"--network", "net", "--ip", net + "20", "--mac-address", "02:00:00:00:00:77", "--network-alias", "web"});
   sleeper("two", {"--network", "net"});
-  EXPECT_THAT(address_of("two", "net"), StartsWith("10.213.7.12")) << "of the range";
-  for (const char* name : {"one", "web", "10.213.7.20"}) EXPECT_TRUE(reaches("two", name)) << name;
+  EXPECT_THAT(address_of("two", "net"), StartsWith(net + "12")) << "of the range";
+  for (const std::string& name : {std::string("one"), std::string("web"), net + "20"}) EXPECT_TRUE(reaches("two", name)) << name;
   EXPECT_TRUE(reaches("one", "two"));
   EXPECT_EQ(get({"exec", "one", "cat", "/sys/class/net/eth0/address"}), "02:00:00:00:00:77");
-  EXPECT_THAT(get({"exec", "two", "cat", "/etc/resolv.conf"}), HasSubstr("nameserver 10.213.7.254"));
-  const Output busy = run({"run", "--rm", "--network", "net", "--ip", "10.213.7.20", "busybox", "true"});
+  EXPECT_THAT(get({"exec", "two", "cat", "/etc/resolv.conf"}), HasSubstr("nameserver " + net + "254"));
+  const Output busy = run({"run", "--rm", "--network", "net", "--ip", net + "20", "busybox", "true"});
   EXPECT_THAT(busy.err, HasSubstr("Address already in use"));
   EXPECT_THAT(run({"network", "rm", "net"}).err, HasSubstr("has active endpoints"));
 }
@@ -211,11 +218,11 @@ TEST_P(DockerNetwork, SharedHostAndNoNetwork) {
 }
 
 TEST_P(DockerNetwork, IPv6NetworksCarryIPv6) {
-  get({"network", "create", "--ipv6", "--subnet", "fd5c:aa::/64", "six"});
+  get({"network", "create", "--ipv6", "--subnet", ours("fd5c") + "::/64", "six"});
   sleeper("one", {"--network", "six"});
-  sleeper("two", {"--network", "six", "--ip6", "fd5c:aa::99"});
-  EXPECT_EQ(run({"exec", "one", "ping", "-6", "-c", "1", "-W", "2", "fd5c:aa::99"}).exit_code, 0);
-  EXPECT_THAT(get({"exec", "one", "ip", "-6", "route"}), HasSubstr("default via fd5c:aa::1"));
+  sleeper("two", {"--network", "six", "--ip6", ours("fd5c") + "::99"});
+  EXPECT_EQ(run({"exec", "one", "ping", "-6", "-c", "1", "-W", "2", ours("fd5c") + "::99"}).exit_code, 0);
+  EXPECT_THAT(get({"exec", "one", "ip", "-6", "route"}), HasSubstr("default via " + ours("fd5c") + "::1"));
 }
 
 TEST_P(DockerNetwork, WhatMakesNoSenseIsRefused) {
@@ -224,16 +231,17 @@ TEST_P(DockerNetwork, WhatMakesNoSenseIsRefused) {
     EXPECT_NE(output.exit_code, 0) << testing::PrintToString(arguments);
     return output.err;
   };
-  get({"network", "create", "--subnet", "10.213.8.0/24", "net"});
-  EXPECT_THAT(refused({"network", "create", "--subnet", "10.213.8.0/25", "other"}),
+  get({"network", "create", "--subnet", ours("10") + "8.0/24", "net"});
+  EXPECT_THAT(refused({"network", "create", "--subnet", ours("10") + "8.0/25", "other"}),
               HasSubstr("Pool overlaps with other one on this address space"));
   EXPECT_THAT(refused({"network", "create", "--subnet", "127.0.0.0/8", "other"}), HasSubstr("Pool overlaps"));
-  EXPECT_THAT(refused({"network", "create", "--subnet", "10.213.9.7/24", "other"}), HasSubstr("it should be 10.213.9.0/24"));
-  EXPECT_THAT(refused({"network", "create", "--subnet", "10.213.9.0/24", "--gateway", "10.1.1.1", "other"}), HasSubstr("gateway"));
+  EXPECT_THAT(refused({"network", "create", "--subnet", ours("10") + "9.7/24", "other"}),
+              HasSubstr("it should be " + ours("10") + "9.0/24"));
+  EXPECT_THAT(refused({"network", "create", "--subnet", ours("10") + "9.0/24", "--gateway", "10.1.1.1", "other"}), HasSubstr("gateway"));
   EXPECT_THAT(refused({"network", "create", "-o", "com.docker.network.bridge.name=a b", "other"}), HasSubstr("invalid bridge name"));
   EXPECT_THAT(refused({"network", "create", "-o", "com.docker.network.bridge.name=lo", "other"}), HasSubstr("belongs to another program"));
-  EXPECT_THAT(refused({"network", "create", "--subnet", "10.213.9.0/24", "--gateway", "10.213.9.0", "other"}),
-              HasSubstr("failed to allocate gateway (10.213.9.0): Address already in use"));
+  EXPECT_THAT(refused({"network", "create", "--subnet", ours("10") + "9.0/24", "--gateway", ours("10") + "9.0", "other"}),
+              HasSubstr("failed to allocate gateway (" + ours("10") + "9.0): Address already in use"));
   EXPECT_THAT(refused({"run", "--rm", "-p", "70000:80", "busybox", "true"}), HasSubstr("70000"));
   EXPECT_THAT(get({"network", "ls", "--format", "{{.Name}}"}), Not(HasSubstr("other")));
 }
