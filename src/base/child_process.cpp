@@ -25,6 +25,15 @@ constexpr std::size_t kMaxOutput = 4UL * 1024 * 1024;
 constexpr std::size_t kMaxInput = 4096;
 using Clock = std::chrono::steady_clock;
 
+/// As the C library takes texts: it does not change them.
+std::vector<char*> pointers_to(const std::vector<std::string>& texts) {
+  std::vector<char*> pointers;
+  pointers.reserve(texts.size() + 1);
+  for (const auto& text : texts) pointers.push_back(const_cast<char*>(text.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
 /// posix_spawn's two objects.
 class SpawnPlan {
  public:
@@ -51,13 +60,10 @@ class SpawnPlan {
   void close_the_rest() { posix_spawn_file_actions_addclosefrom_np(&actions_, 3); }
   void pass(int fd, int target) { posix_spawn_file_actions_adddup2(&actions_, fd, target); }
 
-  pid_t run(const std::vector<std::string>& arguments) {
-    std::vector<char*> pointers;
-    pointers.reserve(arguments.size() + 1);
-    for (const auto& argument : arguments) pointers.push_back(const_cast<char*>(argument.c_str()));
-    pointers.push_back(nullptr);
+  pid_t run(const std::vector<std::string>& arguments, char** variables = environ) {
+    const std::vector<char*> pointers = pointers_to(arguments);
     pid_t pid = -1;
-    if (const int failure = ::posix_spawn(&pid, pointers[0], &actions_, &attributes_, pointers.data(), environ); failure != 0) {
+    if (const int failure = ::posix_spawn(&pid, pointers[0], &actions_, &attributes_, pointers.data(), variables); failure != 0) {
       throw from_errno(failure, "run " + arguments[0]);
     }
     return pid;
@@ -109,6 +115,22 @@ bool wait_for_end(pid_t pid, int& status, Clock::time_point deadline) {
   }
 }
 
+pid_t spawn_with(const std::vector<std::string>& arguments, const ChildStreams& streams, char** variables) {
+  SpawnPlan plan;
+  int target = 0;
+  for (const int fd : {streams.input, streams.output, streams.error}) {
+    SOCKERLESS_ASSERT(fd < 0 || fd > 2, "a stream that is one of the three would be overwritten by the one before it");
+    if (fd < 0) {
+      plan.null(target);
+    } else {
+      plan.pass(fd, target);
+    }
+    ++target;
+  }
+  plan.close_the_rest();
+  return plan.run(arguments, variables);
+}
+
 }  // namespace
 
 ProgramResult blocking_run_program(const std::vector<std::string>& arguments, std::chrono::milliseconds timeout, std::string_view input) {
@@ -149,19 +171,12 @@ pid_t blocking_spawn(const std::vector<std::string>& arguments, int inherited) {
 }
 
 pid_t blocking_spawn(const std::vector<std::string>& arguments, const ChildStreams& streams) {
-  SpawnPlan plan;
-  int target = 0;
-  for (const int fd : {streams.input, streams.output, streams.error}) {
-    SOCKERLESS_ASSERT(fd < 0 || fd > 2, "a stream that is one of the three would be overwritten by the one before it");
-    if (fd < 0) {
-      plan.null(target);
-    } else {
-      plan.pass(fd, target);
-    }
-    ++target;
-  }
-  plan.close_the_rest();
-  return plan.run(arguments);
+  return spawn_with(arguments, streams, environ);
+}
+
+pid_t blocking_spawn(const std::vector<std::string>& arguments, const ChildStreams& streams, const std::vector<std::string>& environment) {
+  std::vector<char*> variables = pointers_to(environment);
+  return spawn_with(arguments, streams, variables.data());
 }
 
 int exit_code_of(int wait_status) { return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status); }

@@ -40,6 +40,8 @@ pid_t blocking_spawn(const std::vector<std::string>& arguments, int inherited);
 
 /// The same with these streams and nothing else. The caller reaps it.
 pid_t blocking_spawn(const std::vector<std::string>& arguments, const ChildStreams& streams);
+/// The same with this environment ("NAME=value") in place of this process's. Unlike arguments, it is not for every user to read.
+pid_t blocking_spawn(const std::vector<std::string>& arguments, const ChildStreams& streams, const std::vector<std::string>& environment);
 
 /// What a shell would show for a status of waitpid(2): 128 + n when a signal ended it.
 int exit_code_of(int wait_status);

@@ -8,9 +8,7 @@
 #include <fstream>
 
 #include <boost/asio/this_coro.hpp>
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <spawn.h>
 #include <sys/wait.h>
 
 #include "base/byte_stream.hpp"
@@ -35,42 +33,6 @@ std::vector<std::string> confining_arguments(const ConfinedCommand& command) {
   for (const char* word : {"--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--"}) all.emplace_back(word);
   all.insert(all.end(), command.arguments.begin(), command.arguments.end());
   return all;
-}
-
-std::vector<char*> pointers_to(std::vector<std::string>& texts) {
-  std::vector<char*> pointers;
-  pointers.reserve(texts.size() + 1);
-  for (auto& text : texts) pointers.push_back(text.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
-/// In a session of its own, with `output` as 1 and 2 and no other descriptor. The environment is given to the kernel and not to env(1):
-/// arguments are for every user of the machine to read.
-pid_t blocking_start(ConfinedCommand command, int output) {
-  std::vector<std::string> arguments = confining_arguments(command);
-  const std::vector<char*> argument_pointers = pointers_to(arguments);
-  const std::vector<char*> variable_pointers = pointers_to(command.environment);
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawnattr_init(&attributes);
-  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0);
-  for (const int target : {1, 2}) posix_spawn_file_actions_adddup2(&actions, output, target);
-  posix_spawn_file_actions_addclosefrom_np(&actions, 3);
-  sigset_t none;
-  sigset_t all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
-  pid_t pid = -1;
-  const int failure = ::posix_spawn(&pid, argument_pointers[0], &actions, &attributes, argument_pointers.data(), variable_pointers.data());
-  posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
-  if (failure != 0) throw from_errno(failure, "run " + arguments[0]);
-  return pid;
 }
 
 pid_t first_child(pid_t pid) {
@@ -99,7 +61,9 @@ void blocking_end(pid_t pid) {
 Task<int> run_confined(BlockingPool* pool, ConfinedCommand command, OutputTaker take) {
   Pipe pipe = make_pipe();
   const int output = pipe.write_end.get();
-  const pid_t pid = co_await run_blocking(*pool, [&] { return blocking_start(std::move(command), output); });
+  const pid_t pid = co_await run_blocking(*pool, [&] {
+    return blocking_spawn(confining_arguments(command), {.input = -1, .output = output, .error = output}, command.environment);
+  });
   pipe.write_end.reset();
   std::exception_ptr failure;
   try {
