@@ -21,16 +21,6 @@ namespace {
 constexpr auto kStopPatience = std::chrono::seconds(1);
 constexpr std::string_view kDockerHub = "https://index.docker.io/v1/";
 
-std::string stream_line(std::string_view text) {
-  std::string line;
-  api::JsonWriter writer(line);
-  writer.begin_object();
-  writer.key("stream");
-  writer.string(text);
-  writer.end_object();
-  return line;
-}
-
 std::string id_line(std::string_view id) {
   std::string line;
   api::JsonWriter writer(line);

@@ -5,6 +5,7 @@
 
 #include <boost/asio/this_coro.hpp>
 
+#include "api/json.hpp"
 #include "base/byte_stream.hpp"
 #include "base/error.hpp"
 
@@ -146,6 +147,16 @@ class MeetingSource final : public ByteSource {
 
 ProgressStream make_progress_stream(std::shared_ptr<TaskGroup> group, std::string name, ProgressProducer producer) {
   return std::make_unique<MeetingSource>(std::move(group), std::move(name), std::move(producer));
+}
+
+std::string stream_line(std::string_view text) {
+  std::string line;
+  api::JsonWriter writer(line);
+  writer.begin_object();
+  writer.key("stream");
+  writer.string(text);
+  writer.end_object();
+  return line;
 }
 
 }  // namespace sockerless

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "backend/streams.hpp"
 #include "base/task.hpp"
@@ -22,5 +23,8 @@ using ProgressProducer = std::move_only_function<Task<void>(ProgressSink& sink)>
 ///
 /// next() may throw before the first line: then nothing was sent yet and the failure can still be an HTTP status.
 ProgressStream make_progress_stream(std::shared_ptr<TaskGroup> group, std::string name, ProgressProducer producer);
+
+/// {"stream": text}: what a program wrote, whatever bytes they are.
+std::string stream_line(std::string_view text);
 
 }  // namespace sockerless

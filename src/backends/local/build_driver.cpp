@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api/json.hpp"
 #include "backends/local/build_context.hpp"
 #include "backends/local/build_flags.hpp"
 #include "backends/local/build_gate.hpp"
@@ -23,6 +22,7 @@
 #include "base/byte_stream.hpp"
 #include "base/error.hpp"
 #include "base/log.hpp"
+#include "engine/image_progress.hpp"
 #include "oci/saved_archive.hpp"
 
 namespace sockerless::local {
@@ -32,16 +32,6 @@ namespace {
 Logger& logger() {
   static Logger log("local");
   return log;
-}
-
-std::string stream_line(std::string_view text) {
-  std::string line;
-  api::JsonWriter writer(line);
-  writer.begin_object();
-  writer.key("stream");
-  writer.string(text);
-  writer.end_object();
-  return line;
 }
 
 /// One build: what it holds, and what has to go at its end.
