@@ -267,12 +267,13 @@ class ServerConnection::Relay {
 
   Task<std::size_t> read_answer() {
     if (has_stirred_) throw Error::cancelled();
-    if (!progress_.answered && is_daemon_near()) {
-      if (const std::size_t count = co_await read_while_awake(server_.transport(), answer_, kAwakeForDaemon, has_stirred_); count > 0) {
-        co_return count;
-      }
-      if (has_stirred_) throw Error::cancelled();
-    }
+    return progress_.answered || !is_daemon_near() ? down_.read() : read_first_answer();
+  }
+
+  Task<std::size_t> read_first_answer() {
+    const std::size_t count = co_await read_while_awake(server_.transport(), answer_, kAwakeForDaemon, has_stirred_);
+    if (count > 0) co_return count;
+    if (has_stirred_) throw Error::cancelled();
     co_return co_await down_.read();
   }
 
